@@ -1,0 +1,1 @@
+"""In-memory source, sink and dead letters."""

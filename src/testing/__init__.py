@@ -1,0 +1,1 @@
+"""Contract suites for whoever writes an adapter."""
