@@ -1,0 +1,62 @@
+"""What the adapters of our ports may raise: foreign errors are mapped to these at the edge."""
+
+from ..domain.delivery import Partition
+from ..domain.errors import EventBridgeError
+
+
+class SinkUnavailable(EventBridgeError):
+    """The sink cannot be written now; the outcome of the call is unknown. Counts against the breaker.
+
+    `reason` is one of few words, fit for a metric's label (`timeout`, `connection`, `out_of_memory` …).
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        self.reason = reason
+        super().__init__(f"the sink is not writable ({reason}){': ' + detail if detail else ''}")
+
+
+class SinkMisconfigured(EventBridgeError):
+    """The sink refuses us for a reason that only an operator can mend; opens nothing, halts."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        self.reason = reason
+        super().__init__(f"the sink refuses the bridge ({reason}){': ' + detail if detail else ''}")
+
+
+class SourceUnavailable(EventBridgeError):
+    """The source cannot be reached or does not answer now; trying again may help."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(f"the source does not answer: {detail}")
+
+
+class SourceMisconfigured(EventBridgeError):
+    """The source refuses us for a reason that only an operator can mend."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        self.reason = reason
+        super().__init__(f"the source refuses the bridge ({reason}){': ' + detail if detail else ''}")
+
+
+class NotAssigned(EventBridgeError):
+    """The partition is not, or no longer, ours."""
+
+    def __init__(self, partition: Partition) -> None:
+        self.partition = partition
+        super().__init__(f"{partition} is not assigned to this bridge")
+
+
+class PartitionPoisoned(EventBridgeError):
+    """A batch of this partition cannot be read, however often (CRC, codec, header); others can."""
+
+    def __init__(self, partition: Partition, offset: int, detail: str) -> None:
+        self.partition = partition
+        self.offset = offset
+        super().__init__(f"{partition} cannot be read at offset {offset}: {detail}")
+
+
+class DeadLettersUnavailable(EventBridgeError):
+    """The dead letters cannot be written now; nothing may be skipped meanwhile."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(f"the dead letters are not writable: {detail}")
