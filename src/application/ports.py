@@ -5,8 +5,25 @@ from typing import Protocol
 
 import msgspec
 
-from ..domain.delivery import Answer, Batch, Partition, ShardPosition
+from ..domain.delivery import Answer, Batch, Commit, Partition, ShardPosition
 from ..domain.message import SSEMessage
+
+__all__ = [
+    "AssignmentListener",
+    "BatchTrace",
+    "Clock",
+    "Commit",
+    "DeadLetter",
+    "DeadLetters",
+    "EventSink",
+    "EventSource",
+    "EventTrace",
+    "LogBounds",
+    "Polled",
+    "Record",
+    "Telemetry",
+    "Tracing",
+]
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
@@ -28,13 +45,6 @@ class Polled(msgspec.Struct, frozen=True, gc=False):
 
     records: Sequence[Record]
     next_offset: int
-
-
-class Commit(msgspec.Struct, frozen=True, gc=False):
-    """A position kept by the source for its consumer group, with a text of ours."""
-
-    offset: int
-    metadata: str
 
 
 class LogBounds(msgspec.Struct, frozen=True, gc=False):
@@ -183,7 +193,9 @@ class BatchTrace(Protocol):
 class Tracing(Protocol):
     """Spans for what producers sampled; a bridge without tracing has none."""
 
-    def event(self, partition: Partition, record: Record, traceparent: str, ids: Mapping[str, str]) -> EventTrace:
+    def event(
+        self, partition: Partition, record: Record, traceparent: str, ids: Mapping[str, str]
+    ) -> EventTrace:
         """Begin the span of one event whose producer sampled it."""
 
     def batch(self, partition: Partition, count: int, events: Sequence[EventTrace]) -> BatchTrace:

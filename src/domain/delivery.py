@@ -107,3 +107,10 @@ class ShardPosition(msgspec.Struct, frozen=True, gc=False):
     watermark: int | None
     timestamp: int | None
     epoch: str | None
+
+
+class Commit(msgspec.Struct, frozen=True, gc=False):
+    """A position that the source keeps for its consumer group, with a text of ours."""
+
+    offset: int
+    metadata: str
