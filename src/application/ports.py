@@ -81,8 +81,8 @@ class EventSource(Protocol):
     async def stop(self) -> None:
         """Leave the group and close, within a few seconds, however the servers behave."""
 
-    async def poll(self, partition: Partition, max_records: int, timeout: float) -> Polled:
-        """Read on in one partition: at once if there is something, else wait up to `timeout` seconds.
+    async def poll(self, partition: Partition, max_records: int, wait_seconds: float) -> Polled:
+        """Read on in one partition: at once if there is something, else wait up to `wait_seconds`.
 
         At most one poll per partition at a time; polls of different partitions run side by side. An
         error costs the other partitions nothing. A seek or pause during the wait makes it return
