@@ -1,0 +1,52 @@
+"""The servers of the test run: chosen once, named in the report's header, missed aloud."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.servers.choice import NoServers, ServerChoice, choose
+
+CHOICE = pytest.StashKey[ServerChoice]()
+OWN_KAFKA = {"kafka_server", "kafka_cluster"}
+INTEGRATION = Path(__file__).parent / "integration"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    try:
+        config.stash[CHOICE] = choose(os.environ)
+    except NoServers as missing:
+        raise pytest.UsageError(str(missing)) from missing
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    return config.stash[CHOICE].header()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if INTEGRATION not in item.path.parents:
+            continue
+        item.add_marker(pytest.mark.integration)
+        refusal = config.stash[CHOICE].refusal(
+            own_kafka=bool(OWN_KAFKA.intersection(getattr(item, "fixturenames", ()))),
+            real_kafka=item.get_closest_marker("real_kafka") is not None,
+        )
+        if refusal:
+            item.add_marker(pytest.mark.skip(reason=refusal))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where nothing may be skipped (CI), a run with skipped tests has failed."""
+    report = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("EVENTBRIDGE_TEST_SKIPS") == "fail" and report and report.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        report.write_line("EVENTBRIDGE_TEST_SKIPS=fail: tests were skipped, so the run has failed", red=True)
+
+
+@pytest.fixture(scope="session")
+def server_choice(pytestconfig: pytest.Config) -> ServerChoice:
+    return pytestconfig.stash[CHOICE]
