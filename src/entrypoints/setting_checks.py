@@ -1,0 +1,126 @@
+"""Rules that a single value's type cannot hold; each names the setting and says what would be right."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import SecretStr
+
+if TYPE_CHECKING:
+    from .settings import BreakerGroup, GatewayGroup, KafkaGroup
+
+_REDIS_SCHEMES = {"redis", "rediss", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"}
+
+
+def kafka_contradictions(kafka: "KafkaGroup") -> list[tuple[str, str]]:
+    """What contradicts itself in how the brokers are spoken to, as (field, rule)."""
+    return [*_login_contradictions(kafka), *_tls_contradictions(kafka)]
+
+
+def _login_contradictions(kafka: "KafkaGroup") -> Iterator[tuple[str, str]]:
+    protocol, mechanism = kafka.security_protocol, kafka.sasl_mechanism
+    if not protocol.startswith("SASL_"):
+        for field in ("sasl_username", "sasl_password", "sasl_oauth_token_url"):
+            if getattr(kafka, field) is not None:
+                yield field, f"has no effect while kafka.security_protocol is {protocol}; set SASL_SSL"
+        return
+    needed: tuple[str, ...]
+    if mechanism == "OAUTHBEARER":
+        needed = ("sasl_oauth_token_url", "sasl_oauth_client_id", "sasl_oauth_client_secret")
+    else:
+        needed = ("sasl_username", "sasl_password")
+    for field in needed:
+        if getattr(kafka, field) is None:
+            yield field, f"must be set, since kafka.security_protocol is {protocol} with {mechanism}"
+    if (protocol, mechanism) == ("SASL_PLAINTEXT", "PLAIN") and not kafka.sasl_allow_plaintext_password:
+        yield (
+            "security_protocol",
+            "would send the password unencrypted; set SASL_SSL, or kafka.sasl_allow_plaintext_password=true",
+        )
+
+
+def _tls_contradictions(kafka: "KafkaGroup") -> Iterator[tuple[str, str]]:
+    for field in ("ssl_ca_file", "ssl_certificate_file", "ssl_key_file"):
+        name: str | None = getattr(kafka, field)
+        if name is None:
+            continue
+        if not kafka.security_protocol.endswith("SSL"):
+            yield field, f"has no effect while kafka.security_protocol is {kafka.security_protocol}"
+        elif not Path(name).is_file():
+            yield field, f"no such file: {name}"
+    if kafka.ssl_key_file is not None and kafka.ssl_certificate_file is None:
+        yield "ssl_certificate_file", "must be set, since kafka.ssl_key_file is"
+
+
+def breaker_contradictions(breaker: "BreakerGroup") -> list[tuple[str, str]]:
+    """What contradicts itself in the circuit breaker's policy, as (field, rule)."""
+    if breaker.probe_interval_max_seconds < breaker.probe_interval_seconds:
+        return [("probe_interval_max_seconds", "must not be less than breaker.probe_interval_seconds")]
+    return []
+
+
+def gateway_contradictions(gateway: "GatewayGroup") -> list[tuple[str, str]]:
+    """What the gateway lacks before it can serve, as (field, rule); the bridge does not ask."""
+    if gateway.auth == "none":
+        return []
+    found = []
+    if gateway.jwt_key is None and gateway.jwks_url is None:
+        found.append(("jwt_key", "or gateway.jwks_url must be set, since gateway.auth is jwt"))
+    if gateway.jwt_audience is None:
+        found.append(("jwt_audience", "must be set, since gateway.auth is jwt"))
+    return found
+
+
+def allowed_patterns(patterns: Sequence[str]) -> Sequence[str]:
+    """The white-list itself, once every pattern in it is known to be right."""
+    return patterns
+
+
+def redis_url(url: SecretStr) -> SecretStr:
+    """The URL itself, once it is known to name a kind of Redis and its servers."""
+    text = url.get_secret_value()
+    try:
+        parts = urlsplit(text)
+    except ValueError as error:
+        raise ValueError(f"is not a URL: {error}") from None
+    if parts.scheme not in _REDIS_SCHEMES:
+        raise ValueError(
+            "must begin with redis://, rediss://, redis+sentinel:// or redis+cluster://"
+            + (f", not {parts.scheme}://" if parts.scheme else "")
+        )
+    for problem in _redis_problems(parts):
+        raise ValueError(problem)
+    return url
+
+
+def _redis_problems(parts: SplitResult) -> Iterator[str]:
+    servers = parts.netloc.rpartition("@")[2].split(",")
+    for server in servers:
+        host, colon, port = server.rpartition(":") if not server.endswith("]") else (server, "", "")
+        name = host if colon else server
+        if not name:
+            yield "must name a host after ://"
+        if colon and not (port.isdecimal() and 0 < int(port) < 65536):
+            yield "has a port that is not a number from 1 to 65535"
+    if len(servers) > 1 and "+" not in parts.scheme:
+        yield "names several servers, which needs redis+sentinel:// or redis+cluster://"
+    path = [part for part in parts.path.split("/") if part]
+    if parts.scheme.endswith("+sentinel"):
+        if not path:
+            yield "must name the master's service after the servers: redis+sentinel://host:26379/service/0"
+        path = path[1:]
+    if parts.scheme.endswith("+cluster") and path not in ([], ["0"]):
+        yield "names a database, which Redis Cluster does not have"
+    if len(path) > 1 or any(not part.isdecimal() for part in path):
+        yield "must end with the number of a database, or nothing"
+
+
+def without_password(url: str) -> str:
+    """The URL as it may be shown: user and password in it are masked."""
+    credentials, at, rest = url.partition("://")[2].rpartition("@")
+    if not at:
+        return url
+    scheme = url.partition("://")[0]
+    user = credentials.partition(":")[0]
+    return f"{scheme}://{user}:***@{rest}"
