@@ -1,4 +1,4 @@
-"""The command line: `eventbridge run`, `check`, `config` … Each command's module is loaded when it is used."""
+"""The command line: `eventbridge run`, `check`, `config` … Each one's module is loaded when used."""
 
 import importlib
 import os

@@ -12,9 +12,7 @@ if TYPE_CHECKING:
 
 @click.command("config")
 @click.option("--json", "as_json", is_flag=True, help="For programs: value and origin by key.")
-@click.option(
-    "--reference", is_flag=True, help="All settings with defaults and meaning instead, as Markdown."
-)
+@click.option("--reference", is_flag=True, help="All settings, defaults and meanings instead, as Markdown.")
 @with_settings
 def command(loaded: "LoadedSettings", as_json: bool, reference: bool) -> None:
     """Print the settings in force, each with its origin; secrets are masked."""

@@ -7,9 +7,13 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import SecretStr
 
+from ..domain.white_list import PatternError, WhiteList
+from .settings_errors import Inconsistent
+
 if TYPE_CHECKING:
     from .settings import BreakerGroup, GatewayGroup, KafkaGroup
 
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _REDIS_SCHEMES = {"redis", "rediss", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"}
 
 
@@ -21,23 +25,31 @@ def kafka_contradictions(kafka: "KafkaGroup") -> list[tuple[str, str]]:
 def _login_contradictions(kafka: "KafkaGroup") -> Iterator[tuple[str, str]]:
     protocol, mechanism = kafka.security_protocol, kafka.sasl_mechanism
     if not protocol.startswith("SASL_"):
-        for field in ("sasl_username", "sasl_password", "sasl_oauth_token_url"):
+        for field in ("sasl_username", "sasl_password", "sasl_oauth_token_file", "sasl_oauth_token_url"):
             if getattr(kafka, field) is not None:
                 yield field, f"has no effect while kafka.security_protocol is {protocol}; set SASL_SSL"
         return
-    needed: tuple[str, ...]
-    if mechanism == "OAUTHBEARER":
-        needed = ("sasl_oauth_token_url", "sasl_oauth_client_id", "sasl_oauth_client_secret")
-    else:
-        needed = ("sasl_username", "sasl_password")
-    for field in needed:
+    for field in _needed_for_login(kafka):
         if getattr(kafka, field) is None:
             yield field, f"must be set, since kafka.security_protocol is {protocol} with {mechanism}"
-    if (protocol, mechanism) == ("SASL_PLAINTEXT", "PLAIN") and not kafka.sasl_allow_plaintext_password:
+    overheard = protocol == "SASL_PLAINTEXT" and mechanism in ("PLAIN", "OAUTHBEARER")
+    if overheard and not kafka.sasl_allow_plaintext_password:
         yield (
             "security_protocol",
-            "would send the password unencrypted; set SASL_SSL, or kafka.sasl_allow_plaintext_password=true",
+            f"would send the secret of {mechanism} unencrypted; set SASL_SSL, "
+            "or kafka.sasl_allow_plaintext_password=true",
         )
+    url = urlsplit(kafka.sasl_oauth_token_url or "https://")
+    if url.scheme != "https" and not (url.scheme == "http" and url.hostname in _LOOPBACK):
+        yield "sasl_oauth_token_url", "must begin with https://"
+
+
+def _needed_for_login(kafka: "KafkaGroup") -> Sequence[str]:
+    if kafka.sasl_mechanism != "OAUTHBEARER":
+        return ("sasl_username", "sasl_password")
+    if kafka.sasl_oauth_token_file is not None:
+        return ()
+    return ("sasl_oauth_token_url", "sasl_oauth_client_id", "sasl_oauth_client_secret")
 
 
 def _tls_contradictions(kafka: "KafkaGroup") -> Iterator[tuple[str, str]]:
@@ -74,6 +86,14 @@ def gateway_contradictions(gateway: "GatewayGroup") -> list[tuple[str, str]]:
 
 def allowed_patterns(patterns: Sequence[str]) -> Sequence[str]:
     """The white-list itself, once every pattern in it is known to be right."""
+    wrong = []
+    for pattern in patterns:
+        try:
+            WhiteList((pattern,))
+        except PatternError as error:
+            wrong.append(("", str(error)))
+    if wrong:
+        raise Inconsistent(wrong)
     return patterns
 
 

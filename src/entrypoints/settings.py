@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from ..domain.white_list import DEFAULT_ALLOW
 from . import setting_names
 from .setting_checks import allowed_patterns, breaker_contradictions, kafka_contradictions, redis_url
 from .setting_types import (
@@ -51,9 +52,11 @@ class KafkaGroup(Group):
     sasl_password: OptionalSecret = None
     """Password, for `PLAIN` and `SCRAM-…`."""
     sasl_allow_plaintext_password: bool = False
-    """Permits `PLAIN` over `SASL_PLAINTEXT`, where the password can be overheard."""
+    """Permits `PLAIN` and `OAUTHBEARER` over `SASL_PLAINTEXT`, where the secret can be overheard."""
+    sasl_oauth_token_file: Optional = None
+    """File that holds the token for `OAUTHBEARER`, renewed by somebody else; read for each connection."""
     sasl_oauth_token_url: Optional = None
-    """Token endpoint for `OAUTHBEARER` (client credentials grant)."""
+    """Token endpoint for `OAUTHBEARER` (client credentials grant), where there is no such file."""
     sasl_oauth_client_id: Optional = None
     """Client, for `OAUTHBEARER`."""
     sasl_oauth_client_secret: OptionalSecret = None
@@ -102,15 +105,7 @@ class CommitGroup(Group):
 class FilterGroup(Group):
     """Which events users may see."""
 
-    allow: Annotated[SomeTexts, AfterValidator(allowed_patterns)] = (
-        "Genesis.Session.Started",
-        "Genesis.Session.**.Proposed",
-        "Genesis.Session.**.Confirmed",
-        "Genesis.Session.**.Updated",
-        "Genesis.Session.StageCompleted",
-        "Genesis.Session.Finished",
-        "Genesis.Session.Failed",
-    )
+    allow: Annotated[SomeTexts, AfterValidator(allowed_patterns)] = DEFAULT_ALLOW
     """White-list of event types: `*` is one segment, `**` one or more."""
 
 

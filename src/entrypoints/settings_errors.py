@@ -35,7 +35,7 @@ class WrongSettings(EventBridgeError):
 
 
 class Inconsistent(ValueError):
-    """Settings of one group that contradict each other; each item is a field of the group and a rule."""
+    """Several rules broken at once: items are a field of the group, or "" for that itself, and a rule."""
 
     def __init__(self, contradictions: Sequence[tuple[str, str]]) -> None:
         self.contradictions = tuple(contradictions)
@@ -55,7 +55,7 @@ def rules_of(error: "ErrorDetails", *, secret: bool) -> list[tuple[str, str]]:
     context: Mapping[str, Any] = error.get("ctx", {})
     cause = context.get("error")
     if isinstance(cause, Inconsistent):
-        return [(f"{key}.{field}" if key else field, rule) for field, rule in cause.contradictions]
+        return [(".".join(filter(None, (key, field))), rule) for field, rule in cause.contradictions]
     rule = str(cause) if cause is not None else _rule(error, context)
     shown = "" if secret or cause is not None else f", got {quoted(error['input'])}"
     return [(key, rule + shown)]
