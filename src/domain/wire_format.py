@@ -1,0 +1,76 @@
+"""Messages as bytes on the wire: text/event-stream of the HTML standard, section 9.2."""
+
+import re
+from typing import Final
+
+from .errors import EventBridgeError
+from .message import SSEMessage
+
+_FORBIDDEN: Final = re.compile("[\r\n\0]")
+_LINE_BREAK: Final = re.compile(b"\r\n|\r|\n")
+
+
+class WireFormatError(EventBridgeError, ValueError):
+    """A message that has no form on the wire; the text names the field and the rule."""
+
+
+def encode(message: SSEMessage) -> bytes:
+    r"""Return the message as one block of lines, closed by an empty line.
+
+    The data is split at CRLF, CR and LF, one ``data:`` line each; a page gets the lines back joined
+    by LF. The one space behind each colon is the one that a parser takes away, so leading spaces of a
+    value stay. An empty ``event`` writes no ``event:`` line, which a page sees as ``message``.
+
+    Raises WireFormatError where ``event`` or ``id`` holds CR, LF or NUL (the first two would begin
+    another field, the third makes browsers ignore the id) or no Unicode text, or ``retry`` is negative.
+    """
+    lines: list[bytes] = []
+    if message.event:
+        lines.append(b"event: " + _line("event", message.event))
+    if message.id is not None:
+        lines.append(b"id: " + _line("id", message.id))
+    if message.retry is not None:
+        lines.append(b"retry: " + _retry(message.retry))
+    data = message.data
+    if b"\n" in data or b"\r" in data:
+        lines.extend(b"data: " + line for line in _LINE_BREAK.split(data))
+    else:
+        lines.append(b"data: " + data)
+    lines.append(b"\n")
+    return b"\n".join(lines)
+
+
+def cursor(position: str) -> bytes:
+    """Return a bare ``id:`` block: it moves the page's cursor and fires no event.
+
+    Raises WireFormatError under the same rules as ``encode``.
+    """
+    return b"id: " + _line("id", position) + b"\n\n"
+
+
+def comment(text: str = "") -> bytes:
+    """Return a comment, which parsers skip: what heartbeats are made of.
+
+    Line breaks in the text begin further comment lines. Raises WireFormatError where the text is no
+    Unicode text.
+    """
+    try:
+        encoded = text.encode()
+    except UnicodeEncodeError as error:
+        raise WireFormatError(f"a comment must be Unicode text, got {text[:80]!a}") from error
+    return b"".join(b": " + line + b"\n" for line in _LINE_BREAK.split(encoded)) + b"\n"
+
+
+def _line(field: str, value: str) -> bytes:
+    if _FORBIDDEN.search(value) is not None:
+        raise WireFormatError(f"`{field}` must not contain CR, LF or NUL, got {value[:80]!a}")
+    try:
+        return value.encode()
+    except UnicodeEncodeError as error:
+        raise WireFormatError(f"`{field}` must be Unicode text, got {value[:80]!a}") from error
+
+
+def _retry(milliseconds: int) -> bytes:
+    if milliseconds < 0:
+        raise WireFormatError(f"`retry` must not be negative, got {milliseconds}")
+    return b"%d" % milliseconds
