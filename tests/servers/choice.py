@@ -32,6 +32,7 @@ class SharedKafka(Protocol):
     @property
     def bootstrap(self) -> str:
         """Address, `host:port`."""
+        ...
 
     def create_topic(self, topic: str, *, partitions: int = 4) -> None:
         """Create a topic and wait until it is there."""
@@ -49,9 +50,11 @@ class SharedRedis(Protocol):
     @property
     def url(self) -> str:
         """Address of logical database 0."""
+        ...
 
     def url_for(self, database: int = 0) -> str:
         """Address of one of its 256 logical databases."""
+        ...
 
     def start(self) -> object:
         """Start it and wait until it answers."""

@@ -6,12 +6,10 @@ from collections.abc import Collection, Mapping
 from typing import Any, Self
 
 from .certificates import Certificates
+from .kafka_settings import CLUSTER_ID, SECURITY_PROTOCOLS, plain_settings, protected_settings
 from .kafka_tools import java, run_tool
 from .process import LocalServer, free_port
 from .topics import brokers, create_topic, delete_topic
-
-CLUSTER_ID = "ZXZlbnRicmlkZ2UtdGVzdA"
-SECURITY_PROTOCOLS = ("SSL", "SASL_PLAINTEXT", "SASL_SSL")
 
 _LOGGING = """\
 rootLogger.level = INFO
@@ -57,7 +55,8 @@ class KafkaServer(LocalServer):
         self._heap = heap
         self._users = dict(users or {})
         self._ports = {name: free_port() for name in ("PLAINTEXT", *listeners)}
-        self._config = self._plain_settings() | _protected_settings(listeners, self._users, tls)
+        self._config = plain_settings(node_id, self._quorum, self._ports, str(self.directory / "data"))
+        self._config |= protected_settings(listeners, self._users, tls)
         self._config |= {name.replace("_", "."): str(value) for name, value in overrides.items()}
         self._config |= {name: str(value) for name, value in (config or {}).items()}
 
@@ -110,75 +109,8 @@ class KafkaServer(LocalServer):
         """Ask for metadata once the broker says that it has started."""
         return "Kafka Server started" in self.output(since_start=True) and bool(brokers(self.bootstrap))
 
-    def _plain_settings(self) -> dict[str, str]:
-        controller = f"CONTROLLER://127.0.0.1:{self._quorum[self.node_id]}"
-        clients = ",".join(f"{name}://127.0.0.1:{port}" for name, port in self._ports.items())
-        protocols = ",".join(f"{name}:{name}" for name in self._ports)
-        copies = str(min(3, len(self._quorum)))
-        return {
-            "process.roles": "broker,controller",
-            "node.id": str(self.node_id),
-            "controller.quorum.voters": ",".join(f"{n}@127.0.0.1:{p}" for n, p in self._quorum.items()),
-            "controller.listener.names": "CONTROLLER",
-            "inter.broker.listener.name": "PLAINTEXT",
-            "listeners": f"{clients},{controller}",
-            "advertised.listeners": clients,
-            "listener.security.protocol.map": f"CONTROLLER:PLAINTEXT,{protocols}",
-            "log.dirs": str(self.directory / "data"),
-            "auto.create.topics.enable": "false",
-            "unclean.leader.election.enable": "false",
-            # A broker that was killed may register again only when its old session has ended.
-            "broker.session.timeout.ms": "2000",
-            "broker.heartbeat.interval.ms": "500",
-            "group.initial.rebalance.delay.ms": "0",
-            "group.min.session.timeout.ms": "1000",
-            "offsets.topic.num.partitions": "4",
-            "offsets.topic.replication.factor": copies,
-            "transaction.state.log.num.partitions": "4",
-            "transaction.state.log.replication.factor": copies,
-            "transaction.state.log.min.isr": "1",
-            "share.coordinator.state.topic.replication.factor": copies,
-            "share.coordinator.state.topic.min.isr": "1",
-            "log.segment.delete.delay.ms": "0",
-            "num.network.threads": "2",
-            "num.io.threads": "2",
-            "controlled.shutdown.enable": str(len(self._quorum) > 1).lower(),
-        }
-
     def __str__(self) -> str:
         return f"KafkaServer {self.node_id} on port {self._ports['PLAINTEXT']}"
-
-
-def _protected_settings(
-    listeners: Collection[str], users: Mapping[str, str], tls: Certificates | None
-) -> dict[str, str]:
-    settings: dict[str, str] = {}
-    if any(name.endswith("SSL") for name in listeners):
-        if tls is None:
-            raise ValueError("a listener with SSL needs tls=Certificates.create(directory)")
-        chain = tls.certificate.with_name("server-chain.pem")
-        chain.write_text(tls.key.read_text() + tls.certificate.read_text())
-        settings |= {
-            "ssl.keystore.type": "PEM",
-            "ssl.keystore.location": str(chain),
-            "ssl.truststore.type": "PEM",
-            "ssl.truststore.location": str(tls.authority),
-        }
-    if any(name.startswith("SASL") for name in listeners):
-        settings["sasl.enabled.mechanisms"] = "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER"
-    security = "org.apache.kafka.common.security"
-    accounts = " ".join(f'user_{name}="{password}"' for name, password in users.items())
-    for name in (each.lower() for each in listeners if each.startswith("SASL")):
-        modules = {
-            "plain": f"{security}.plain.PlainLoginModule required {accounts}",
-            "scram-sha-256": f"{security}.scram.ScramLoginModule required",
-            "scram-sha-512": f"{security}.scram.ScramLoginModule required",
-            "oauthbearer": f"{security}.oauthbearer.OAuthBearerLoginModule required"
-            ' unsecuredLoginStringClaim_sub="broker"',
-        }
-        for mechanism, module in modules.items():
-            settings[f"listener.name.{name}.{mechanism}.sasl.jaas.config"] = f"{module};"
-    return settings
 
 
 class KafkaCluster:
