@@ -33,7 +33,7 @@ class SampleEvent:
 
 def sample_users(count: int, seed: int) -> Sequence[str]:
     """The ids of the users whose sessions `sample_events` plays."""
-    randomness = Random(f"users of {seed}")
+    randomness = Random(f"users of {seed}")  # noqa: S311 - samples
     return [_uuid(randomness) for _ in range(count)]
 
 
@@ -45,7 +45,7 @@ def sample_events(
     `users` have `sessions` open each. About one event in four is of a type that pages do not see. The same
     seed gives the same events, but for the times, which `now` tells as each event is taken.
     """
-    randomness = Random(seed)
+    randomness = Random(seed)  # noqa: S311 - samples
     players = [user for user in sample_users(users, seed) for _ in range(sessions)]
     running = [_session(user, randomness, now) for user in players]
     while True:
@@ -102,7 +102,7 @@ def _steps(novel: Novel, randomness: Random) -> Iterator[Step]:
         if randomness.random() < _FAILING_SHARE / len(STAGES):
             yield (
                 "Failed",
-                {"title": novel.title, "stage": stage, "message": "The muse did not answer in time."},
+                {"title": novel.title, "stage": stage, "message": "The muse did not answer."},
             )
             return
     yield "Finished", {"title": novel.title, "chapters": len(novel.turns)}
