@@ -60,3 +60,10 @@ class DeadLettersUnavailable(EventBridgeError):
 
     def __init__(self, detail: str) -> None:
         super().__init__(f"the dead letters are not writable: {detail}")
+
+
+class CircuitOpen(EventBridgeError):
+    """The sink is not called now, and the caller did not want to wait."""
+
+    def __init__(self) -> None:
+        super().__init__("the circuit is open: the sink is not called")

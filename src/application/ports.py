@@ -93,7 +93,10 @@ class EventSource(Protocol):
         """Read on at `offset`; whatever was prefetched is forgotten."""
 
     def pause(self, partitions: Sequence[Partition]) -> None:
-        """Fetch nothing of these until resumed; the group's membership is kept."""
+        """Fetch nothing of these until resumed; the group's membership is kept.
+
+        Partitions that are not ours are passed over, here and in `resume`.
+        """
 
     def resume(self, partitions: Sequence[Partition]) -> None:
         """Fetch again."""
