@@ -1,0 +1,25 @@
+"""How the process is: what a probe and an operator are told."""
+
+from typing import NamedTuple
+
+import msgspec
+
+
+class Check(NamedTuple):
+    """One thing that was looked at; `detail` is a sentence for operators, without secrets."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+class HealthReport(msgspec.Struct, frozen=True):
+    """The state at one moment.
+
+    `live`: the process does its work, or will again by itself; a supervisor restarts it where not.
+    `ready`: events flow now. `checks` are the reasons for both.
+    """
+
+    live: bool
+    ready: bool
+    checks: tuple[Check, ...] = ()
