@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from ..adapters.redis.settings import Address
 from ..domain.white_list import PatternError, WhiteList
 from .settings_errors import Inconsistent
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from .settings import BreakerGroup, GatewayGroup, KafkaGroup
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
-_REDIS_SCHEMES = {"redis", "rediss", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"}
 
 
 def kafka_contradictions(kafka: "KafkaGroup") -> list[tuple[str, str]]:
@@ -99,48 +99,15 @@ def allowed_patterns(patterns: Sequence[str]) -> Sequence[str]:
 
 def redis_url(url: SecretStr) -> SecretStr:
     """The URL itself, once it is known to name a kind of Redis and its servers."""
-    text = url.get_secret_value()
-    try:
-        parts = urlsplit(text)
-    except ValueError as error:
-        raise ValueError(f"is not a URL: {error}") from None
-    if parts.scheme not in _REDIS_SCHEMES:
-        raise ValueError(
-            "must begin with redis://, rediss://, redis+sentinel:// or redis+cluster://"
-            + (f", not {parts.scheme}://" if parts.scheme else "")
-        )
-    for problem in _redis_problems(parts):
-        raise ValueError(problem)
+    Address.parse(url.get_secret_value())
     return url
 
 
-def _redis_problems(parts: SplitResult) -> Iterator[str]:
-    servers = parts.netloc.rpartition("@")[2].split(",")
-    for server in servers:
-        host, colon, port = server.rpartition(":") if not server.endswith("]") else (server, "", "")
-        name = host if colon else server
-        if not name:
-            yield "must name a host after ://"
-        if colon and not (port.isdecimal() and 0 < int(port) < 65536):
-            yield "has a port that is not a number from 1 to 65535"
-    if len(servers) > 1 and "+" not in parts.scheme:
-        yield "names several servers, which needs redis+sentinel:// or redis+cluster://"
-    path = [part for part in parts.path.split("/") if part]
-    if parts.scheme.endswith("+sentinel"):
-        if not path:
-            yield "must name the master's service after the servers: redis+sentinel://host:26379/service/0"
-        path = path[1:]
-    if parts.scheme.endswith("+cluster") and path not in ([], ["0"]):
-        yield "names a database, which Redis Cluster does not have"
-    if len(path) > 1 or any(not part.isdecimal() for part in path):
-        yield "must end with the number of a database, or nothing"
-
-
 def without_password(url: str) -> str:
-    """The URL as it may be shown: user and password in it are masked."""
-    credentials, at, rest = url.partition("://")[2].rpartition("@")
+    """The URL as it may be shown: the password in it is masked, or what stands where a password might."""
+    scheme, _, rest = url.partition("://")
+    credentials, at, servers = rest.rpartition("@")
+    user, colon, _ = credentials.partition(":")
     if not at:
         return url
-    scheme = url.partition("://")[0]
-    user = credentials.partition(":")[0]
-    return f"{scheme}://{user}:***@{rest}"
+    return f"{scheme}://{user}:***@{servers}" if colon else f"{scheme}://***@{servers}"

@@ -142,7 +142,8 @@ class RedisGroup(Group):
 
     url: Annotated[SecretStr, AfterValidator(redis_url)] = SecretStr("redis://localhost:6379/0")
     """`redis://`, `rediss://` (TLS), `redis+sentinel://host:port,host:port/service/db` or
-    `redis+cluster://host:port,host:port`; user and password go before an `@`."""
+    `redis+cluster://host:port,host:port`; user and password go before an `@`, and for TLS
+    the files `?ssl_ca_certs=`, `ssl_certfile=`, `ssl_keyfile=` to the end."""
     shards: Annotated[Count, Field(le=16_384)] | None = None
     """Parts that streams are spread over, fixed at the first start; not set: 8 for one server, 128 for
     Cluster."""
