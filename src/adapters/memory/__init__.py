@@ -1,1 +1,20 @@
-"""In-memory source, sink and dead letters."""
+"""In-memory source, sink, dead letters and clock: for tests, examples and embedding programs."""
+
+from .clock import ManualClock
+from .dead_letters import MemoryDeadLetters
+from .log import MemoryLog
+from .shard import EMPTY, MemoryShard, ShardState, StreamEntry
+from .sink import MemoryEventSink
+from .source import MemoryEventSource
+
+__all__ = [
+    "EMPTY",
+    "ManualClock",
+    "MemoryDeadLetters",
+    "MemoryEventSink",
+    "MemoryEventSource",
+    "MemoryLog",
+    "MemoryShard",
+    "ShardState",
+    "StreamEntry",
+]

@@ -49,9 +49,9 @@ EMPTY = ShardState(watermarks={}, epoch=None, since=None, streams={}, occupied=f
 class MemoryShard:
     """Watermarks, epoch and streams of one shard (DELIVERY.md 3 and 4.3), changed call by call.
 
-    A call is one step: no other can come between, and it raises nothing. `clock_ms` stands for the
-    server's clock, from which the ids come; whoever holds the shard moves it. A deep copy costs
-    as much as a snapshot, since entries are frozen and shared.
+    A call is one step: no other can come between, and a batch is refused by its answer alone. `clock_ms`
+    stands for the server's clock, from which the ids come; whoever holds the shard moves it. A deep copy
+    costs as much as a snapshot, since entries are frozen and shared.
     """
 
     __slots__ = ("_epoch", "_occupied", "_since", "_streams", "_watermarks", "clock_ms")
@@ -89,13 +89,16 @@ class MemoryShard:
 
         Each mark is judged by itself: beside one that finds a gap, another partition's may hold. What
         is written for a mark is all or nothing. The answers carry the epoch as it is after the call.
-        `spare_epoch` is what the epoch becomes where it has to change.
+        `spare_epoch` is what the epoch becomes where it has to change. Raises `ValueError` where entries
+        come with an initialisation or with several marks: then it is not plain whose they are.
         """
+        if batch.entries and (len(batch.marks) != 1 or batch.marks[0].previous is None):
+            raise ValueError("entries come with exactly one mark, which is no initialisation")
         answers = [
             self._initialise(mark, spare_epoch)
             if mark.previous is None
-            else self._advance(mark, mark.previous, () if index else batch.entries, spare_epoch)
-            for index, mark in enumerate(batch.marks)
+            else self._advance(mark, mark.previous, batch.entries, spare_epoch)
+            for mark in batch.marks
         ]
         epoch = self._epoch
         if epoch is None or len(answers) == 1:
@@ -105,13 +108,16 @@ class MemoryShard:
             for answer in answers
         )
 
-    def append(self, target: Target, event: str, data: bytes) -> str:
+    def append(self, target: Target, event: str, data: bytes, spare_epoch: str) -> str:
         """Append one entry that comes from no record; answers its id.
+
+        The shard has an epoch afterwards.
 
         Raises `TypeError` where the target's place holds something that is no stream.
         """
         if target in self._occupied:
             raise TypeError(f"{target} is occupied by something that is no stream")
+        self._known_epoch(spare_epoch)
         return self._append(target, event, data)
 
     def occupy(self, target: Target) -> None:
@@ -216,7 +222,7 @@ class MemoryShard:
 
 
 def _next_id(last: str, clock_ms: int) -> str:
-    """Redis' rule for `XADD *`: the clock, or the last id with its sequence + 1 where the clock is not ahead."""
+    """Redis' rule for `XADD *`: the clock, or where that is not ahead the last id with its sequence + 1."""
     ms, sequence = map(int, last.split("-"))
     if clock_ms > ms:
         return f"{clock_ms}-0"
