@@ -22,6 +22,7 @@ __all__ = [
 ]
 
 _MAX_REMEMBERED: Final = 1024
+_check_syntax: Final = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 class EventFilter:
@@ -93,20 +94,20 @@ class EventFilter:
     def _look_closely(self, value: bytes, correlation_id: bytes | None) -> Event | Filtered | Rejected:
         try:
             str(value, "utf-8")
+            # First as any JSON: a reader of objects would not look past the beginning of an array.
+            _check_syntax(value)
+            if not value.lstrip().startswith(b"{"):
+                return _refusal(
+                    RejectionReason.NOT_OBJECT, "must be a JSON object", _beginning(value.strip())
+                )
             envelope = present(read_members(value))
-            if "event_type" in envelope:
-                event_type = text_of(envelope["event_type"])
-                if event_type is not None:
-                    verdict = self._verdict(event_type)
-                    if isinstance(verdict, Filtered):
-                        return verdict
-            return examine(envelope, correlation_id)
+            event_type = text_of(envelope["event_type"]) if "event_type" in envelope else None
+            verdict = None if event_type is None else self._verdict(event_type)
+            return verdict if isinstance(verdict, Filtered) else examine(envelope, correlation_id)
         except UnicodeDecodeError as error:
             return _refusal(RejectionReason.NOT_UTF8, f"must be UTF-8: {error.reason} (byte {error.start})")
         except RecursionError:
             return _refusal(RejectionReason.TOO_DEEP, "must not be nested this deeply")
-        except msgspec.ValidationError:
-            return _refusal(RejectionReason.NOT_OBJECT, "must be a JSON object", _beginning(value.strip()))
         except msgspec.DecodeError as error:
             return _refusal(RejectionReason.NOT_JSON, f"must be JSON: {_fault(error)}", _beginning(value))
 
