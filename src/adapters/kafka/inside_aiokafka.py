@@ -1,0 +1,57 @@
+"""What aiokafka 0.14 can do but does not offer: all uses of its inner parts are here."""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping, Sequence
+
+from aiokafka import AIOKafkaConsumer, OffsetAndMetadata, TopicPartition
+
+
+async def stored_commits(
+    consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]
+) -> Mapping[TopicPartition, OffsetAndMetadata]:
+    """The group's commits with their metadata, which `AIOKafkaConsumer.committed` leaves out.
+
+    Asks without end while the coordinator is away: bound it.
+    """
+    found: Mapping[TopicPartition, OffsetAndMetadata] = await consumer._coordinator.fetch_committed_offsets(
+        list(partitions)
+    )
+    return found
+
+
+def raise_coordination_error(consumer: AIOKafkaConsumer) -> None:
+    """Raise what the group's coordination failed with.
+
+    It goes no further until somebody has looked, and only polls look; here this is done while none runs.
+    """
+    consumer._coordinator.check_errors()
+
+
+def fetching_ended(consumer: AIOKafkaConsumer) -> bool:
+    """Whether the task that fetches is gone: nobody is told, polls just stay empty."""
+    return bool(consumer._fetcher.error_future.done())
+
+
+async def close(consumer: AIOKafkaConsumer, limit_seconds: float) -> None:
+    """Stop a consumer; after the limit tear it down without its help."""
+    stopping = asyncio.create_task(consumer.stop())
+    _, late = await asyncio.wait({stopping}, timeout=limit_seconds)
+    if not late and stopping.exception() is None:
+        return
+    parts = [stopping]
+    for name in ("_coordination_task", "_heartbeat_task", "_commit_refresh_task", "_reset_committed_task"):
+        task = getattr(consumer._coordinator, name, None)
+        if task is not None:
+            parts.append(task)
+    for task in parts:
+        task.cancel()
+    await asyncio.wait(parts, timeout=1)
+    for task in parts:
+        if task.done() and not task.cancelled():
+            task.exception()  # looked at, so that asyncio does not complain
+    with contextlib.suppress(Exception, TimeoutError):
+        async with asyncio.timeout(1):
+            if consumer._fetcher is not None:
+                await consumer._fetcher.close()
+            await consumer._client.close()

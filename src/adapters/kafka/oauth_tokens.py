@@ -1,0 +1,105 @@
+"""Bearer tokens for SASL/OAUTHBEARER: from a file, or from a token endpoint."""
+
+import asyncio
+import json
+import ssl
+import time
+from base64 import b64encode
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote_plus, urlencode, urlsplit
+from urllib.request import Request, urlopen
+
+from aiokafka.abc import AbstractTokenProvider
+from aiokafka.errors import AuthenticationFailedError, KafkaConnectionError
+
+from ...application.errors import SourceMisconfigured
+
+REFRESH_SHARE = 0.8
+"""Of a token's life after which the next connection gets a new one."""
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class FileToken(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka is untyped
+    """The content of a file, read anew for each connection."""
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(path)
+
+    async def token(self) -> str:
+        """Read it, off the loop. Raises `AuthenticationFailedError`."""
+        try:
+            found = (await asyncio.to_thread(self._path.read_text, "ascii")).strip()
+        except (OSError, ValueError) as error:
+            raise AuthenticationFailedError(
+                f"the token file cannot be read: {type(error).__name__}"
+            ) from None
+        if not found:
+            raise AuthenticationFailedError("the token file is empty")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class TokenEndpoint:
+    """Where to ask for tokens, and as whom (RFC 6749, section 4.4, with HTTP Basic authentication)."""
+
+    url: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    scope: str | None = None
+    timeout_seconds: float = 5.0
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
+            raise SourceMisconfigured("insecure_login", "the token URL must begin with https://")
+
+    def ask(self) -> tuple[str, float]:
+        """Fetch a token and its life in seconds; blocks. Raises aiokafka's errors, without secrets."""
+        form = {"grant_type": "client_credentials"} | ({"scope": self.scope} if self.scope else {})
+        login = f"{quote_plus(self.client_id)}:{quote_plus(self.client_secret)}".encode()
+        request = Request(  # noqa: S310 - the scheme was checked
+            self.url,
+            data=urlencode(form).encode(),
+            headers={"Authorization": f"Basic {b64encode(login).decode()}", "Accept": "application/json"},
+        )
+        try:
+            with urlopen(  # noqa: S310 - the scheme was checked
+                request, timeout=self.timeout_seconds, context=ssl.create_default_context()
+            ) as answer:
+                body = json.loads(answer.read(1_048_576))
+            return str(body["access_token"]), float(body.get("expires_in", 300))
+        except HTTPError as error:
+            error.close()
+            kind = AuthenticationFailedError if error.code in (400, 401, 403) else KafkaConnectionError
+            raise kind(f"the token endpoint answered {error.code}") from None
+        except (URLError, OSError) as error:
+            raise KafkaConnectionError(
+                f"the token endpoint cannot be reached: {type(error).__name__}"
+            ) from None
+        except (ValueError, KeyError, TypeError):
+            raise AuthenticationFailedError("the token endpoint's answer holds no token") from None
+
+
+class EndpointToken(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka is untyped
+    """Tokens of a token endpoint, each used for most of its life by all connections.
+
+    A thread asks, never the event loop; connections that need a token at the same time share one request.
+    """
+
+    def __init__(self, endpoint: TokenEndpoint) -> None:
+        self._endpoint = endpoint
+        self._lock = asyncio.Lock()
+        self._token = ""
+        self._good_until = 0.0
+
+    async def token(self) -> str:
+        """Return a token that has at least a fifth of its life before it."""
+        async with self._lock:
+            if time.monotonic() >= self._good_until:
+                asked = time.monotonic()
+                self._token, life = await asyncio.to_thread(self._endpoint.ask)
+                self._good_until = asked + life * REFRESH_SHARE
+            return self._token
