@@ -22,10 +22,10 @@ test: $(VENV)/.dev kafka ## Run all tests on the best servers there are (ARGS="â
 	@$(BIN)/pytest $(ARGS)
 
 check: $(VENV)/.dev ## Lint, format, types, import contracts, documentation
-	@$(BIN)/python scripts/check $(ARGS)
+	@$(BIN)/python scripts/check.py $(ARGS)
 
 bench: $(VENV)/.dev kafka ## Measure the relay beside the plain job, on real Kafka and Redis
-	@$(BIN)/python scripts/bench $(ARGS)
+	@$(BIN)/python scripts/bench.py $(ARGS)
 
 format: $(VENV)/.dev ## Format the code and mend what the linter can
 	@$(BIN)/ruff check --quiet --fix . || true
