@@ -83,12 +83,11 @@ class HealthServer:
 
     async def _answer_live(self, _request: Request) -> Response:
         report = self.report()
-        return _json(report.live, {"live": report.live})
+        return _json(report.live, {"live": report.live, "reasons": [] if report.live else _reasons(report)})
 
     async def _answer_ready(self, _request: Request) -> Response:
         report = self.report()
-        reasons = [f"{check.name}: {check.detail}" for check in report.checks if not check.ok]
-        return _json(report.ready, {"ready": report.ready, "reasons": reasons})
+        return _json(report.ready, {"ready": report.ready, "reasons": _reasons(report)})
 
     async def _answer_health(self, _request: Request) -> Response:
         report = self.report()
@@ -104,6 +103,10 @@ class _Metrics:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._app(scope, receive, send)
+
+
+def _reasons(report: HealthReport) -> list[str]:
+    return [f"{check.name}: {check.detail}" for check in report.checks if not check.ok]
 
 
 def _json(good: bool, body: object) -> Response:

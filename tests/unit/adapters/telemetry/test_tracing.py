@@ -1,0 +1,227 @@
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from opentelemetry.trace import SpanKind, StatusCode
+
+from eventbridge.adapters.telemetry.tracing import MAX_LINKS, OpenTelemetryTracing
+from eventbridge.application.ports import Record, Tracing
+from eventbridge.domain.delivery import Partition
+from eventbridge.entrypoints.telemetry import configure_tracing
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+PARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
+PARTITION = Partition("genesis", 3)
+RECORD = Record(offset=42, timestamp=0, key=None, value=b"{}")
+
+
+class Spans:
+    """The adapter under test, and what it exported."""
+
+    def __init__(self, provider: TracerProvider) -> None:
+        self._exporter = InMemorySpanExporter()
+        provider.add_span_processor(SimpleSpanProcessor(self._exporter))
+        self.tracing: Tracing = OpenTelemetryTracing(provider.get_tracer("test"), "event-bridge")
+
+    def finished(self) -> list[ReadableSpan]:
+        return list(self._exporter.get_finished_spans())
+
+
+@pytest.fixture
+def spans() -> Spans:
+    return Spans(TracerProvider(shutdown_on_exit=False))
+
+
+def test_an_event_gets_a_span_below_the_producers(spans: Spans) -> None:
+    ids = {"event_id": "e-1", "correlation_id": "c-1", "event_type": "Genesis.Session.Started"}
+
+    trace = spans.tracing.event(PARTITION, RECORD, PARENT, ids)
+    trace.end()
+
+    (span,) = spans.finished()
+    assert span.name == "process genesis"
+    assert span.kind is SpanKind.CONSUMER
+    assert span.parent is not None
+    assert f"{span.parent.trace_id:032x}-{span.parent.span_id:016x}" == PARENT[3:-3]
+    assert span.parent.is_remote
+    assert dict(span.attributes or {}) == {
+        "messaging.system": "kafka",
+        "messaging.operation.name": "process",
+        "messaging.operation.type": "process",
+        "messaging.destination.name": "genesis",
+        "messaging.destination.partition.id": "3",
+        "messaging.consumer.group.name": "event-bridge",
+        "messaging.kafka.offset": 42,
+        "messaging.message.id": "e-1",
+        "messaging.message.conversation_id": "c-1",
+        "eventbridge.event_type": "Genesis.Session.Started",
+    }
+    assert span.status.status_code is StatusCode.UNSET
+
+
+def test_the_entry_carries_our_span_on(spans: Spans) -> None:
+    trace = spans.tracing.event(PARTITION, RECORD, PARENT, {})
+    trace.end()
+
+    (span,) = spans.finished()
+    assert span.context is not None
+    assert trace.traceparent == f"00-{TRACE}-{span.context.span_id:016x}-01"
+
+
+def test_a_failure_is_named_on_the_span_once(spans: Spans) -> None:
+    trace = spans.tracing.event(PARTITION, RECORD, PARENT, {})
+
+    trace.end("timeout")
+    trace.end()
+
+    (span,) = spans.finished()
+    assert span.status.status_code is StatusCode.ERROR
+    assert (span.attributes or {})["error.type"] == "timeout"
+
+
+def test_a_batch_gets_one_span_with_links_to_its_sampled_events(spans: Spans) -> None:
+    events = [spans.tracing.event(PARTITION, RECORD, PARENT, {}) for _ in range(2)]
+
+    spans.tracing.batch(PARTITION, 500, events).end("connection")
+
+    (batch,) = spans.finished()
+    assert batch.parent is None
+    assert batch.name == "process genesis"
+    assert (batch.attributes or {})["messaging.batch.message_count"] == 500
+    assert (batch.attributes or {})["error.type"] == "connection"
+    assert [f"00-{link.context.trace_id:032x}-{link.context.span_id:016x}-01" for link in batch.links] == [
+        event.traceparent for event in events
+    ]
+
+
+def test_a_batch_links_to_no_more_events_than_a_span_holds(spans: Spans) -> None:
+    events = [spans.tracing.event(PARTITION, RECORD, PARENT, {}) for _ in range(MAX_LINKS + 50)]
+
+    spans.tracing.batch(PARTITION, len(events), events).end()
+
+    (batch,) = spans.finished()
+    assert len(batch.links) == MAX_LINKS
+    assert batch.dropped_links == 0
+
+
+def test_a_batch_without_sampled_events_has_no_span(spans: Spans) -> None:
+    spans.tracing.batch(PARTITION, 500, []).end()
+
+    assert spans.finished() == []
+
+
+@pytest.mark.parametrize("malformed", ["", "00", "ff" + PARENT[2:], "00-" + "0" * 32 + PARENT[35:], "ü" * 55])
+def test_a_malformed_header_breaks_nothing(spans: Spans, malformed: str) -> None:
+    trace = spans.tracing.event(PARTITION, RECORD, malformed, {})
+    trace.end()
+
+    (span,) = spans.finished()
+    assert span.parent is None
+
+
+def test_an_event_that_our_sampler_leaves_out_carries_the_producers_context_on() -> None:
+    spans = Spans(TracerProvider(sampler=ALWAYS_OFF, shutdown_on_exit=False))
+
+    trace = spans.tracing.event(PARTITION, RECORD, PARENT, {})
+    trace.end()
+
+    assert trace.traceparent == PARENT
+    assert spans.finished() == []
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": ""},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318", "OTEL_SDK_DISABLED": "true"},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318", "OTEL_TRACES_EXPORTER": "none"},
+    ],
+)
+def test_tracing_is_off_unless_a_collector_is_named(environ: dict[str, str]) -> None:
+    assert configure_tracing(environ, "event-bridge") is None
+
+
+def test_tracing_that_is_off_does_not_import_the_sdk() -> None:
+    program = (
+        "import sys\n"
+        "from eventbridge.entrypoints.telemetry import configure_tracing\n"
+        "assert configure_tracing({}, 'event-bridge') is None\n"
+        "print([name for name in sys.modules if name.startswith('opentelemetry')])\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30
+    )
+
+    assert done.stdout.strip() == "[]"
+
+
+class Collector(HTTPServer):
+    """Takes OTLP requests, and answers them when `release` is set."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), CollectorRequest)
+        self.requests: list[tuple[str, bytes]] = []
+        self.release = threading.Event()
+        self.release.set()
+
+
+class CollectorRequest(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        assert isinstance(self.server, Collector)
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.server.requests.append((self.path, body))
+        self.server.release.wait(30)
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        pass
+
+
+@pytest.fixture
+def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
+    with Collector() as server:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server
+        server.release.set()
+        server.shutdown()
+        thread.join()
+
+
+async def test_closing_sends_the_spans_that_wait(collector: Collector) -> None:
+    traces = configure_tracing(os.environ, "event-bridge")
+    assert traces is not None
+
+    traces.tracing.event(PARTITION, RECORD, PARENT, {}).end()
+    sent = await traces.close()
+
+    ((path, body),) = collector.requests
+    assert sent
+    assert path == "/v1/traces"
+    assert b"process genesis" in body
+    assert b"eventbridge" in body
+
+
+async def test_closing_waits_no_longer_than_it_may_for_a_collector_that_does_not_answer(
+    collector: Collector,
+) -> None:
+    collector.release.clear()
+    traces = configure_tracing(os.environ, "event-bridge")
+    assert traces is not None
+
+    traces.tracing.event(PARTITION, RECORD, PARENT, {}).end()
+    sent = await traces.close(timeout_seconds=0.2)
+
+    assert not sent
