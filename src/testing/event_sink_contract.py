@@ -11,7 +11,7 @@ from ..domain.delivery import MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, Applied, Batch
 from .cancellation import cancelled_at
 from .delivery_contract import DeliveryContract
 from .sink_refusals import RefusalContract
-from .sink_under_test import ORDERS, OccupiableSink, begin, call, entry, stored, targets_in
+from .sink_under_test import ORDERS, PAYMENTS, OccupiableSink, begin, call, entry, stored, targets_in
 from .sink_watermarks import WatermarkContract
 
 
@@ -72,15 +72,20 @@ class EventSinkContract(DeliveryContract, WatermarkContract, RefusalContract):
         sink = under_test.sink
         (target,) = targets_in(0, sink.shards)
         await begin(sink, ORDERS, 0)
+        await begin(sink, PAYMENTS, 0)
         offset, suspended = 0, True
 
         while suspended and offset < self.most_suspensions:
             mark = Mark(partition=ORDERS, previous=offset - 1, upto=offset)
             batch = Batch(shard=0, marks=(mark,), entries=(entry(offset, target),))
             suspended = await cancelled_at(offset + 1, sink.apply(batch))
-            answer = await call(sink, 0, mark, entry(offset, target))
-            assert isinstance(answer, Applied)
-            assert answer.watermark == offset
+            other = await call(sink, 0, Mark(partition=PAYMENTS, previous=-1, upto=1000 + offset))
+            again = await call(sink, 0, mark, entry(offset, target))
+
+            assert isinstance(other, Applied)
+            assert other.watermark == 1000 + offset, "the next call was given another one's answer"
+            assert isinstance(again, Applied)
+            assert again.watermark == offset
             offset += 1
 
         assert await under_test.stored(target) == stored([entry(each, target) for each in range(offset)])

@@ -77,7 +77,8 @@ async def member(
         await started.source.start(started.listener)
         yield started
     finally:
-        await started.source.stop()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await started.source.stop()
 
 
 @asynccontextmanager
