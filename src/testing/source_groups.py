@@ -119,6 +119,8 @@ class GroupContract:
                 alone.source.seek(ELSEWHERE, 0)
             with pytest.raises(NotAssigned):
                 await alone.source.commit({ELSEWHERE: Commit(1, "")})
+            alone.source.pause([ELSEWHERE])
+            alone.source.resume([ELSEWHERE])
             lag = alone.source.lag(ELSEWHERE)
 
         assert lag is None

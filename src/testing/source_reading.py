@@ -71,7 +71,7 @@ class ReadingContract:
 
         async with only_member(under_test) as reader:
             waiting = asyncio.create_task(reader.source.poll(partition, 10, LONG))
-            await reader.source.poll(partition=under_test.partitions[1], max_records=1, wait_seconds=0)
+            await reader.source.poll(under_test.partitions[1], 1, 0)
             await under_test.append(partition, [record(1)])
             async with asyncio.timeout(PATIENCE_SECONDS):
                 polled = await waiting

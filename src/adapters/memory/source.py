@@ -46,11 +46,12 @@ class MemoryEventSource:
         self._group.join(self)
 
     async def stop(self) -> None:
-        """Leave the group. May be called again, and before `start`."""
-        try:
-            await self.revoke()
-        finally:
-            self._group.leave(self)
+        """Leave the group; nothing is revoked by this. May be called again, and before `start`."""
+        self._listener = None
+        self._readings = {}
+        self._group.leave(self)
+        self._log.wake()
+        await asyncio.sleep(0)
 
     async def poll(self, partition: Partition, max_records: int, wait_seconds: float) -> Polled:
         """Read on in one partition; waits for an append, not for the clock."""
@@ -84,17 +85,16 @@ class MemoryEventSource:
         self._log.wake()
 
     def pause(self, partitions: Sequence[Partition]) -> None:
-        """Read nothing of these until resumed."""
-        for partition in partitions:
-            reading = self._reading(partition)
+        """Read nothing of these until resumed; those that are not ours are passed over."""
+        for reading in self._ours(partitions):
             reading.paused = True
             reading.turn += 1
         self._log.wake()
 
     def resume(self, partitions: Sequence[Partition]) -> None:
-        """Read again."""
-        for partition in partitions:
-            self._reading(partition).paused = False
+        """Read again; those that are not ours are passed over."""
+        for reading in self._ours(partitions):
+            reading.paused = False
         self._log.wake()
 
     async def commit(self, commits: Mapping[Partition, Commit]) -> None:
@@ -170,3 +170,6 @@ class MemoryEventSource:
         if partition not in self._readings:
             raise NotAssigned(partition)
         return self._readings[partition]
+
+    def _ours(self, partitions: Sequence[Partition]) -> Sequence[_Reading]:
+        return [self._readings[partition] for partition in partitions if partition in self._readings]
