@@ -1,0 +1,45 @@
+"""The names of all keys and channels (DELIVERY.md 3): public, other programs may read them."""
+
+from functools import lru_cache
+
+from ...domain.delivery import Partition
+from ...domain.routing import Target, encode_target
+
+LAYOUT = "eb:layout"
+"""Hash: `version`, `shards`, `hash`; written once, never expires."""
+
+
+def watermarks(shard: int) -> str:
+    """Hash: `<source>/<topic>/<partition>` → last applied offset, and `…/ts` → that record's timestamp."""
+    return f"eb:{{{shard}}}:wm"
+
+
+def meta(shard: int) -> str:
+    """Hash: `epoch`, and `since`: when it began, in ms of the server's clock."""
+    return f"eb:{{{shard}}}:meta"
+
+
+def live(shard: int) -> str:
+    """Channel of the live copies (`live_format`)."""
+    return f"eb:{{{shard}}}:live"
+
+
+@lru_cache(maxsize=16_384)
+def stream(shard: int, target: Target) -> str:
+    """The target's stream. Raises `TargetError` where the id cannot name one."""
+    return f"eb:{{{shard}}}:{target_name(target)}"
+
+
+def target_name(target: Target) -> str:
+    """How a target is called in keys and live copies: `user:<id>`, percent-encoded where it is no UUID."""
+    return f"{target.scope.value}:{encode_target(target.id)}"
+
+
+def watermark_field(source: str, partition: Partition) -> str:
+    """The field of one partition in the hash of watermarks."""
+    return f"{source}/{partition.topic}/{partition.number}"
+
+
+def timestamp_field(source: str, partition: Partition) -> str:
+    """The field beside it with the timestamp (ms) of the record at the watermark."""
+    return f"{watermark_field(source, partition)}/ts"

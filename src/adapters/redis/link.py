@@ -1,0 +1,170 @@
+"""One exchange with Redis: commands sent together over one connection, their replies read in order.
+
+A connection belongs to one call at a time, and one that was left in the middle, by an error or a
+cancellation, is closed: no later call can read a reply that is not its own.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+import hiredis
+from redis.asyncio import Connection, ConnectionPool
+from redis.asyncio.cluster import ClusterNode, RedisCluster
+from redis.exceptions import AskError, ClusterDownError, MovedError, ResponseError, SlotNotCoveredError
+
+from .errors import FOREIGN, classify
+
+MAX_CALLS = 64
+"""Calls in flight; more wait, within their time-out."""
+
+Command = tuple[str | bytes | int, ...]
+Reply = object
+"""What hiredis makes of a reply; a refusal is a `ResponseError` among the replies."""
+
+_MAX_REDIRECTS = 5
+
+_pack: Callable[[Command], bytes] = getattr(hiredis, "pack_command")  # noqa: B009 - its stub knows 1-tuples only
+
+
+class Link(Protocol):
+    """A way to the server that has a key."""
+
+    cluster: bool
+    timeout: float
+    """Seconds for one call, whatever it does."""
+
+    async def call(self, key: str, *commands: Command) -> Sequence[Reply]:
+        """Send the commands to the server that has `key`; answers a reply for each.
+
+        Never sends them twice, except where the server said that it did not carry them out (MOVED, ASK).
+        Raises `SinkUnavailable` and `SinkMisconfigured`.
+        """
+
+    async def close(self) -> None:
+        """Close every connection."""
+
+
+class ServerLink:
+    """To one server, or to the primary that Sentinels name."""
+
+    cluster = False
+
+    def __init__(self, pool: ConnectionPool, timeout: float) -> None:
+        self.timeout = timeout
+        self._pool = pool
+        # redis-py's pools raise where they are full; the Sentinel's has no waiting variant.
+        self._free = asyncio.Semaphore(MAX_CALLS)
+
+    async def call(self, key: str, *commands: Command) -> Sequence[Reply]:
+        """As in `Link`."""
+        del key
+        with _foreign_errors_mapped():
+            async with asyncio.timeout(self.timeout), self._free:
+                connection = await self._connection()
+                try:
+                    return await _exchange(connection, commands)
+                finally:
+                    await self._pool.release(connection)
+
+    async def close(self) -> None:
+        """As in `Link`."""
+        await self._pool.disconnect()
+
+    async def _connection(self) -> Connection:
+        get: Callable[[], Awaitable[Connection]] = self._pool.get_connection
+        return await get()
+
+
+class ClusterLink:
+    """To the nodes of a Cluster: follows redirections, and reads the slots anew after a failure."""
+
+    cluster = True
+
+    def __init__(self, client: RedisCluster, timeout: float) -> None:
+        self.timeout = timeout
+        self._client = client
+        self._free = asyncio.Semaphore(MAX_CALLS)
+        self._slots_doubtful = False
+
+    async def call(self, key: str, *commands: Command) -> Sequence[Reply]:
+        """As in `Link`."""
+        with _foreign_errors_mapped():
+            async with asyncio.timeout(self.timeout), self._free:
+                await self._client.initialize()
+                if self._slots_doubtful:
+                    await self._client.nodes_manager.initialize()
+                    self._slots_doubtful = False
+                try:
+                    return await self._follow(key, commands)
+                except BaseException:
+                    self._slots_doubtful = True
+                    raise
+
+    async def close(self) -> None:
+        """As in `Link`."""
+        await self._client.aclose()
+
+    async def _follow(self, key: str, commands: Sequence[Command]) -> Sequence[Reply]:
+        asked: AskError | None = None
+        replies: Sequence[Reply] = ()
+        for _ in range(_MAX_REDIRECTS):
+            node = self._node(key, asked)
+            if asked:
+                asking = [part for command in commands for part in (("ASKING",), command)]
+                replies = (await _on_node(node, asking))[1::2]
+            else:
+                replies = await _on_node(node, commands)
+            redirect = next((reply for reply in replies if isinstance(reply, AskError)), None)
+            if redirect is None:
+                self._slots_doubtful |= any(isinstance(reply, ClusterDownError) for reply in replies)
+                return replies
+            asked = None
+            if isinstance(redirect, MovedError):
+                await self._client.nodes_manager.move_slot(redirect)
+            else:
+                asked = redirect
+        self._slots_doubtful = True
+        raise SlotNotCoveredError(f"redirected {_MAX_REDIRECTS} times")
+
+    def _node(self, key: str, asked: AskError | None) -> ClusterNode:
+        node = self._client.get_node(asked.host, asked.port) if asked else self._client.get_node_from_key(key)
+        if node is None:
+            raise SlotNotCoveredError("a node of the Cluster is not known yet")
+        return node
+
+
+async def _on_node(node: ClusterNode, commands: Sequence[Command]) -> Sequence[Reply]:
+    connection = node.acquire_connection()
+    try:
+        await node.disconnect_if_needed(connection)
+        connect: Callable[[], Awaitable[None]] = connection.connect
+        await connect()
+        return await _exchange(connection, commands)
+    finally:
+        node.release(connection)
+
+
+async def _exchange(connection: Connection, commands: Sequence[Command]) -> Sequence[Reply]:
+    # redis-py closes the connection on whatever interrupts a send or a read (≥ 8.1).
+    await connection.send_packed_command([_pack(command) for command in commands], check_health=False)
+    replies: list[Reply] = []
+    try:
+        for _ in commands:
+            try:
+                replies.append(await connection.read_response())
+            except ResponseError as refusal:
+                replies.append(refusal)
+    finally:
+        if len(replies) < len(commands):
+            await connection.disconnect(nowait=True)
+    return replies
+
+
+@contextmanager
+def _foreign_errors_mapped() -> Iterator[None]:
+    try:
+        yield
+    except FOREIGN as error:
+        raise classify(error) from error
