@@ -3,10 +3,12 @@
 import json
 from typing import Any
 
+import pytest
 from hypothesis import event as note
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from eventbridge.domain.envelope import accept, read_head
 from eventbridge.domain.envelope_rules import examine, present, read_members
 from eventbridge.domain.event_filter import Event, EventFilter, Filtered, Rejected, RejectionReason
 from eventbridge.domain.trimming import to_message
@@ -77,6 +79,25 @@ def test_the_filter_accepts_exactly_what_breaks_no_rule(
         assert answer == Filtered(event_type)
     else:
         assert answer == examine(members, header)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [],
+        [("event_id", EVENT_ID.upper()), ("payload.novel_id", NOVEL_ID.upper())],
+        [("payload.session_id", ABSENT), ("payload.novel_id", ABSENT), ("payload.timestamp", None)],
+        [("payload.content", ABSENT), ("metadata", ABSENT), ("correlation_id", ABSENT)],
+        [("created_at", 5), ("more", {"a": [1e300]})],
+    ],
+)
+def test_usual_envelopes_go_the_fast_way(changes: list[tuple[str, Any]]) -> None:
+    value = json.dumps(bent(changes)).encode()
+
+    event = accept(read_head(value), NOVEL_ID.encode())
+
+    assert event is not None
+    assert event == examine(present(read_members(value)), NOVEL_ID.encode())
 
 
 @given(CHANGES, HEADERS, st.sampled_from([None, 1]))
