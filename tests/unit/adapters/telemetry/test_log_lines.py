@@ -123,11 +123,13 @@ def test_an_unknown_level_is_refused(out: io.StringIO) -> None:
 
 
 def test_setting_up_twice_does_not_double_the_lines(out: io.StringIO) -> None:
-    configure_logging(stream=io.StringIO())
+    former = io.StringIO()
+    configure_logging(stream=former)
     configure_logging(stream=out)
 
     log.info("one")
 
+    assert lines(former) == []
     assert len(lines(out)) == 1
 
 

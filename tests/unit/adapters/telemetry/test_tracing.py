@@ -29,7 +29,8 @@ class Spans:
     def __init__(self, provider: TracerProvider) -> None:
         self._exporter = InMemorySpanExporter()
         provider.add_span_processor(SimpleSpanProcessor(self._exporter))
-        self.tracing: Tracing = OpenTelemetryTracing(provider.get_tracer("test"), "event-bridge")
+        self.tracer = provider.get_tracer("test")
+        self.tracing: Tracing = OpenTelemetryTracing(self.tracer, "event-bridge")
 
     def finished(self) -> list[ReadableSpan]:
         return list(self._exporter.get_finished_spans())
@@ -76,12 +77,13 @@ def test_the_entry_carries_our_span_on(spans: Spans) -> None:
     assert trace.traceparent == f"00-{TRACE}-{span.context.span_id:016x}-01"
 
 
-def test_a_failure_is_named_on_the_span_once(spans: Spans) -> None:
+def test_a_failure_is_named_on_the_span_once(spans: Spans, caplog: pytest.LogCaptureFixture) -> None:
     trace = spans.tracing.event(PARTITION, RECORD, PARENT, {})
 
     trace.end("timeout")
     trace.end()
 
+    assert caplog.records == []
     (span,) = spans.finished()
     assert span.status.status_code is StatusCode.ERROR
     assert (span.attributes or {})["error.type"] == "timeout"
@@ -99,6 +101,19 @@ def test_a_batch_gets_one_span_with_links_to_its_sampled_events(spans: Spans) ->
     assert (batch.attributes or {})["error.type"] == "connection"
     assert [f"00-{link.context.trace_id:032x}-{link.context.span_id:016x}-01" for link in batch.links] == [
         event.traceparent for event in events
+    ]
+
+
+def test_spans_of_whoever_embeds_the_bridge_do_not_become_parents(spans: Spans) -> None:
+    with spans.tracer.start_as_current_span("host"):
+        event = spans.tracing.event(PARTITION, RECORD, "malformed", {})
+        spans.tracing.batch(PARTITION, 1, [event]).end()
+        event.end()
+
+    assert [(span.name, span.parent) for span in spans.finished()] == [
+        ("process genesis", None),
+        ("process genesis", None),
+        ("host", None),
     ]
 
 
