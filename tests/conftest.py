@@ -33,6 +33,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         refusal = config.stash[CHOICE].refusal(
             own_kafka=bool(OWN_KAFKA.intersection(getattr(item, "fixturenames", ()))),
             real_kafka=item.get_closest_marker("real_kafka") is not None,
+            real_redis=item.get_closest_marker("real_redis") is not None,
         )
         if refusal:
             item.add_marker(pytest.mark.skip(reason=refusal))

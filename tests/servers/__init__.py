@@ -31,6 +31,8 @@ Apache Kafka's jars come from `scripts/fetch-kafka` (once, by Maven); a broker i
 
 `EVENTBRIDGE_TEST_SERVERS` = `containers` | `processes` | `embedded` chooses what the shared servers run
 in; unset takes the best that is there, and pytest's header says which. Factories always start processes.
+Mark a test `real_kafka` when librdkafka's mock cluster (see `embedded`) cannot do what it needs, and
+`real_redis` when Redis 6.2 cannot.
 """
 
 from .certificates import Certificates

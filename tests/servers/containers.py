@@ -7,6 +7,8 @@ scripts/build-test-images makes.
 
 from __future__ import annotations
 
+import os
+import socket
 import sys
 import time
 from contextlib import closing
@@ -33,6 +35,8 @@ def missing_for_containers() -> str | None:
     """Say what containers lack on this machine, None where nothing does."""
     if sys.platform != "linux":
         return "Linux (the containers use the host's network)"
+    if not _listens(os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")):
+        return "a Docker daemon that answers (scripts/start-dockerd)"
     try:
         with closing(docker.from_env()) as client:
             for published in IMAGES:
@@ -141,6 +145,14 @@ class RedisContainer(_Container):
                 return bool(client.ping())
             except RedisConnectionError:
                 return False
+
+
+def _listens(host: str) -> bool:
+    # Asked first, since Docker's client leaves a socket open where it is refused.
+    if not host.startswith("unix://"):
+        return True
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(host.removeprefix("unix://")) == 0
 
 
 def _find_image(client: docker.DockerClient, published: str) -> str | None:

