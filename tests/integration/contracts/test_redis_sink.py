@@ -1,6 +1,7 @@
 """The Redis sink keeps the contract of its port, on a real server."""
 
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -13,15 +14,13 @@ from eventbridge.testing import EventSinkContract, StoredEvent
 
 
 class RedisSinkUnderTest:
-    def __init__(self, sink: RedisSSEService, observer: "Redis") -> None:
+    def __init__(self, sink: RedisSSEService, observer: Redis) -> None:
         self.sink = sink
         self._observer = observer
 
     async def stored(self, target: Target) -> Sequence[StoredEvent]:
-        entries = await self._observer.xrange(self._key(target))
-        return [
-            StoredEvent(event=fields[b"event"].decode(), data=fields[b"data"]) for _, fields in entries or ()
-        ]
+        entries: Any = await self._observer.xrange(self._key(target))
+        return [StoredEvent(event=fields[b"event"].decode(), data=fields[b"data"]) for _, fields in entries]
 
     async def occupy(self, target: Target) -> None:
         await self._observer.set(self._key(target), "no stream")
