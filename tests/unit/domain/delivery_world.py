@@ -6,7 +6,7 @@ again, crashes, second owners, rollbacks of single shards, rebalances.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from eventbridge.adapters.memory.shard import MemoryShard, ShardState
 from eventbridge.domain.assignment import AssignmentPolicy, Halt, Initialise, Resume, Situation, plan

@@ -9,12 +9,13 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
 from eventbridge.adapters.memory.shard import MemoryShard, Watermark
 from eventbridge.domain.assignment import AssignmentPolicy, Plan, Resume, Situation
 from eventbridge.domain.delivery import Answer, Batch, Gap
 from eventbridge.domain.partition_ledger import PartitionLedger, Rewind
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 
 from . import delivery_world
 from .delivery_world import World
