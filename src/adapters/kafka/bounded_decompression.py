@@ -76,7 +76,7 @@ def gunzip(payload: bytes, limit: int) -> bytes:
 def unsnap(payload: bytes, limit: int) -> bytes:
     """Unpack snappy, raw or in the blocks of xerial's framing; each says beforehand how large it is."""
     view = memoryview(payload)
-    if bytes(view[:8]) != _XERIAL_MAGIC or len(view) <= _XERIAL_HEADER_BYTES:
+    if bytes(view[:8]) != _XERIAL_MAGIC or len(view) < _XERIAL_HEADER_BYTES:
         return _unsnap_block(view, limit, limit)
     parts: list[bytes] = []
     left, position = limit, _XERIAL_HEADER_BYTES
