@@ -97,6 +97,11 @@ class MemoryEventSource:
             reading.paused = False
         self._log.wake()
 
+    @property
+    def paused(self) -> frozenset[Partition]:
+        """The partitions that are ours and paused."""
+        return frozenset(partition for partition, reading in self._readings.items() if reading.paused)
+
     async def commit(self, commits: Mapping[Partition, Commit]) -> None:
         """Keep these positions in the log."""
         await asyncio.sleep(0)
