@@ -85,8 +85,16 @@ class Daemon:
         finally:
             showing.cancel()
             self._lifecycle.stopping()
-            if (closing := self._container.shutdown_resources()) is not None:
+            await self._close()
+
+    async def _close(self) -> None:
+        """Close every resource; one that was still waiting for its server says so, and the rest goes on."""
+        while (closing := self._container.shutdown_resources()) is not None:
+            try:
                 await closing
+            except StartAbandoned:
+                continue
+            return
 
     async def _keep_running(self, bridge: DomainEventBridgeService) -> None:
         """Join the group as often as it takes: a topic may be made, or a right given, while we wait."""

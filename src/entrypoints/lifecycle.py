@@ -130,7 +130,8 @@ async def _try_until_done(attempt: Callable[[], Awaitable[T]], waiting: _Waiting
             try:
                 return await attempt()
             except Exception as error:
-                waiting.failed(error)
+                if _again(error):
+                    waiting.failed(error)
                 raise
     raise AssertionError("without a limit there is always another attempt")
 

@@ -3,21 +3,14 @@
 import asyncio
 import sys
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO, NamedTuple
+from functools import partial
+from typing import BinaryIO, NamedTuple
 
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
-
-from ..adapters.kafka.client_manager import KafkaClientManager
-from ..adapters.kafka.foreign_errors import described, translated
+from ..adapters.kafka.record_sender import KafkaRecordSender
 from .envelope_lines import MAX_LINE_BYTES, NoEnvelope, numbered_lines, session_of
 from .sample_events import sample_events
-
-_IN_FLIGHT = 2000
-"""Records that wait for their acknowledgement at most."""
 
 _PROGRESS_SECONDS = {True: 0.5, False: 10.0}
 """Between two progress lines, at a terminal and elsewhere."""
@@ -43,7 +36,7 @@ class Progress:
     def refuse(self, line: int | None, why: str) -> None:
         """Name a line that is left out."""
         self.refused += 1
-        sys.stderr.write(f"{'' if line is None else f'line {line} '}{why}\n")
+        sys.stderr.write(f"{'a record' if line is None else f'line {line}'} {why}\n")
 
     def __str__(self) -> str:
         left_out = f", {self.refused} left out" if self.refused else ""
@@ -69,7 +62,7 @@ async def envelopes(file: BinaryIO, progress: Progress) -> AsyncIterator[Outgoin
 
 
 async def produce(
-    clients: KafkaClientManager,
+    sender: KafkaRecordSender,
     records: AsyncIterator[Outgoing],
     progress: Progress,
     *,
@@ -80,74 +73,40 @@ async def produce(
 
     Raises `SourceUnavailable` or `SourceMisconfigured` when the topic cannot be written.
     """
-    if (failure := await clients.why_unreachable()) is not None:
-        raise translated(failure, f"connecting to {', '.join(clients.settings.bootstrap_servers)}")
-    producer = clients.producer()
-    telling = asyncio.create_task(_tell_forever(progress))
+    telling: asyncio.Task[None] | None = None
     try:
-        await producer.start()
-        await _send_all(producer, records, progress, rate, count)
-    except (KafkaError, OSError) as error:
-        raise translated(error, f"sending to {progress.topic}") from error
+        await sender.open()
+        telling = asyncio.create_task(_tell_forever(progress))
+        try:
+            await _send_all(sender, records, progress, rate, count)
+        finally:
+            await sender.flush()
+            progress.sent = sender.stored
     finally:
-        telling.cancel()
-        await producer.stop()
-        sys.stderr.write(f"{progress}\n")
+        if telling is not None:
+            telling.cancel()
+            sys.stderr.write(f"{progress}\n")
+        await sender.close()
 
 
 async def _send_all(
-    producer: AIOKafkaProducer,
+    sender: KafkaRecordSender,
     records: AsyncIterator[Outgoing],
     progress: Progress,
     rate: float,
     count: int | None,
 ) -> None:
-    in_flight: deque[tuple[Outgoing, asyncio.Future[Any]]] = deque()
     started = time.monotonic()
     taken = 0
-    try:
-        async for record in records:
-            if rate and (early := started + taken / rate - time.monotonic()) > 0:
-                await _settle(in_flight, progress, keep=_IN_FLIGHT)
-                await asyncio.sleep(early)
-            await _send(producer, record, progress, in_flight)
-            taken += 1
-            await _settle(in_flight, progress, keep=_IN_FLIGHT)
-            if taken == count:
-                break
-    finally:
-        await producer.flush()
-        await _settle(in_flight, progress, keep=0)
-
-
-async def _send(
-    producer: AIOKafkaProducer,
-    record: Outgoing,
-    progress: Progress,
-    in_flight: "deque[tuple[Outgoing, asyncio.Future[Any]]]",
-) -> None:
-    try:
-        stored = await producer.send(
-            progress.topic, record.value, key=record.key, headers=list(record.headers)
-        )
-    except MessageSizeTooLargeError as error:
-        progress.refuse(record.line, f"is too large to be sent: {described(error)}")
-    else:
-        in_flight.append((record, stored))
-
-
-async def _settle(
-    in_flight: "deque[tuple[Outgoing, asyncio.Future[Any]]]", progress: Progress, *, keep: int
-) -> None:
-    """Count what is stored, in order; wait only while more than `keep` are not."""
-    while in_flight and (len(in_flight) > keep or in_flight[0][1].done()):
-        record, stored = in_flight.popleft()
-        try:
-            await stored
-        except MessageSizeTooLargeError as error:
-            progress.refuse(record.line, f"is refused by Kafka: {described(error)}")
-        else:
-            progress.sent += 1
+    async for record in records:
+        if rate and (early := started + taken / rate - time.monotonic()) > 0:
+            await asyncio.sleep(early)
+        refuse = partial(progress.refuse, record.line)
+        await sender.send(record.key, record.value, record.headers, refuse)
+        progress.sent = sender.stored
+        taken += 1
+        if taken == count:
+            return
 
 
 async def _tell_forever(progress: Progress) -> None:

@@ -44,6 +44,7 @@ def command(
     code is 1 then.
     """
     from ..adapters.kafka.client_manager import KafkaClientManager  # noqa: PLC0415 - for this command alone
+    from ..adapters.kafka.record_sender import KafkaRecordSender  # noqa: PLC0415
     from . import produce  # noqa: PLC0415
     from .adapter_settings import kafka_settings  # noqa: PLC0415
     from .interruptible import run_interruptible  # noqa: PLC0415
@@ -59,7 +60,8 @@ def command(
             produce.samples(users, sessions, seed) if file is None else produce.envelopes(file, progress)
         )
         clients = KafkaClientManager(kafka_settings(loaded.settings))
-        await produce.produce(clients, records, progress, rate=rate or 0.0, count=count)
+        sender = KafkaRecordSender(clients, progress.topic)
+        await produce.produce(sender, records, progress, rate=rate or 0.0, count=count)
 
     run_interruptible(send())
     return 1 if progress.refused else 0
