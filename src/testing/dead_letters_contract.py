@@ -18,7 +18,10 @@ class DeadLettersUnderTest(Protocol):
     dead_letters: DeadLetters
 
     async def kept(self) -> Sequence[DeadLetter]:
-        """Everything kept so far, in order. `too_large` need not be kept: the reason says so."""
+        """Everything kept so far, letters of one key in order.
+
+        `too_large` need not be kept: the reason says so.
+        """
 
 
 def letter(offset: int, **changes: object) -> DeadLetter:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
-from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
 
 from eventbridge.adapters.kafka.client_manager import KafkaClientManager
 from eventbridge.adapters.kafka.dead_letters import KafkaDeadLetters
@@ -69,7 +69,7 @@ class KafkaLogUnderTest:
 
 
 class KafkaDeadLettersUnderTest:
-    """Dead letters in a topic of one partition, read back by librdkafka."""
+    """Dead letters in a topic, read back by librdkafka, partition after partition."""
 
     def __init__(self, bootstrap: str, topic: str) -> None:
         clients = KafkaClientManager(KafkaSettings(bootstrap_servers=[bootstrap]))
@@ -81,13 +81,25 @@ class KafkaDeadLettersUnderTest:
         return [_letter(message) for message in await asyncio.to_thread(self._read)]
 
     def _read(self) -> Sequence[Any]:
-        consumer = Consumer({"bootstrap.servers": self._bootstrap, "group.id": "reads-back", "log_level": 0})
+        settings = {
+            "bootstrap.servers": self._bootstrap,
+            "group.id": "reads-back",
+            "enable.partition.eof": True,
+            "log_level": 0,
+        }
+        consumer = Consumer(settings)
         try:
-            start, end = consumer.get_watermark_offsets(TopicPartition(self._topic, 0), LIMIT_SECONDS)
-            consumer.assign([TopicPartition(self._topic, 0, start)])
+            numbers = set(consumer.list_topics(self._topic, LIMIT_SECONDS).topics[self._topic].partitions)
+            consumer.assign([TopicPartition(self._topic, number, OFFSET_BEGINNING) for number in numbers])
             messages: list[Any] = []
-            while len(messages) < end - start:
-                messages += consumer.consume(end - start - len(messages), LIMIT_SECONDS)
+            while numbers:
+                message: Any = consumer.poll(LIMIT_SECONDS)
+                assert message is not None, "the dead letters cannot be read back"
+                if message.error() is None:
+                    messages.append(message)
+                else:
+                    assert message.error().code() == KafkaError._PARTITION_EOF, message.error()
+                    numbers.discard(message.partition())
             return messages
         finally:
             consumer.close()

@@ -24,9 +24,7 @@ class TestKafkaEventSource(EventSourceContract):
 
 class TestKafkaDeadLetters(DeadLettersContract):
     @pytest.fixture
-    async def under_test(
-        self, kafka: SharedKafka, new_topic: NewTopic
-    ) -> AsyncIterator[KafkaDeadLettersUnderTest]:
-        letters = KafkaDeadLettersUnderTest(kafka.bootstrap, new_topic(partitions=1))
+    async def under_test(self, kafka: SharedKafka, topic: str) -> AsyncIterator[KafkaDeadLettersUnderTest]:
+        letters = KafkaDeadLettersUnderTest(kafka.bootstrap, topic)
         yield letters
         await letters.dead_letters.stop()
