@@ -53,11 +53,23 @@ class ConsumerWatch:
     to the group's coordinator is asked for, and counts.
     """
 
-    def __init__(self, source: Repairable, question: Sequence[Partition], stale_after_seconds: float) -> None:
-        """`question`: the partitions whose commits are asked for where there is nothing else to see."""
+    def __init__(
+        self,
+        source: Repairable,
+        question: Sequence[Partition],
+        *,
+        stale_after_seconds: float,
+        rebalance_limit_seconds: float,
+    ) -> None:
+        """`question`: the partitions whose commits are asked for where there is nothing else to see.
+
+        A rebalance may take its limit in addition: a consumer that was replaced counts as a member until
+        its session ends, and the new one has to wait for that.
+        """
         self._source = source
         self._question = question
         self._stale_after = stale_after_seconds
+        self._rebalance_limit = rebalance_limit_seconds
         self._progress_at = self._repaired_at = time.monotonic()
         self._fetched_at: dict[Partition, int] = {}
         self._broken: KafkaError | None = None
@@ -118,7 +130,7 @@ class ConsumerWatch:
                 await self._source.committed(self._question)
                 if self._at_rest():
                     self.progressed()
-        elif quiet > self._stale_after:
+        elif quiet > self._stale_after + (self._rebalance_limit if self._source.rebalancing else 0):
             await self._repair(f"no sign of progress for {quiet:.0f} s")
 
     def _at_rest(self) -> bool:

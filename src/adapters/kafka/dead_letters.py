@@ -73,9 +73,16 @@ class KafkaDeadLetters:
         outcomes = await asyncio.gather(*(stored for _, stored in sent), return_exceptions=True)
         for (letter, _), outcome in zip(sent, outcomes, strict=True):
             if isinstance(outcome, TOO_LARGE):
-                await (await self._sent(producer, letter, whole=False))
+                await self._alone(producer, letter)
             elif isinstance(outcome, BaseException):
                 raise outcome
+
+    async def _alone(self, producer: AIOKafkaProducer, letter: DeadLetter) -> None:
+        """Store one letter that the broker refused, which may have been for what lay in the same batch."""
+        try:
+            await (await self._sent(producer, letter))
+        except TOO_LARGE:
+            await (await self._sent(producer, letter, whole=False))
 
     async def _sent(
         self, producer: AIOKafkaProducer, letter: DeadLetter, *, whole: bool = True

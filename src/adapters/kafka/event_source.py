@@ -38,7 +38,12 @@ class KafkaEventSource:
         self._rebalancing = False
         self._told: set[asyncio.Task[None]] = set()
         asked = [Partition(self._settings.topics[0], 0)]
-        self._watch = ConsumerWatch(self, asked, self._settings.stale_after_seconds)
+        self._watch = ConsumerWatch(
+            self,
+            asked,
+            stale_after_seconds=self._settings.stale_after_seconds,
+            rebalance_limit_seconds=self._settings.rebalance_timeout_seconds,
+        )
 
     async def start(self, listener: AssignmentListener) -> None:
         """Join the group; may be tried again after `SourceUnavailable` and `SourceMisconfigured`."""

@@ -1,7 +1,6 @@
 """What aiokafka 0.14 can do but does not offer: all uses of its inner parts are here."""
 
 import asyncio
-import contextlib
 from collections.abc import Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, OffsetAndMetadata, TopicPartition
@@ -37,7 +36,8 @@ async def close(consumer: AIOKafkaConsumer, limit_seconds: float) -> None:
     """Stop a consumer; after the limit tear it down without its help."""
     stopping = asyncio.create_task(consumer.stop())
     _, late = await asyncio.wait({stopping}, timeout=limit_seconds)
-    if not late and stopping.exception() is None:
+    # aiokafka lets the cancellation of its own tasks out of `stop`, half-way, where a fetch had failed.
+    if not late and not stopping.cancelled() and stopping.exception() is None:
         return
     parts = [stopping]
     for name in ("_coordination_task", "_heartbeat_task", "_commit_refresh_task", "_reset_committed_task"):
@@ -47,11 +47,16 @@ async def close(consumer: AIOKafkaConsumer, limit_seconds: float) -> None:
     for task in parts:
         task.cancel()
     await asyncio.wait(parts, timeout=1)
-    for task in parts:
+    _look_at(parts)
+    parts = [asyncio.create_task(consumer._client.close())]
+    if consumer._fetcher is not None:
+        parts.append(asyncio.create_task(consumer._fetcher.close()))
+    await asyncio.wait(parts, timeout=1)
+    _look_at(parts)
+
+
+def _look_at(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Take note of how tasks ended, so that asyncio does not complain that nobody did."""
+    for task in tasks:
         if task.done() and not task.cancelled():
-            task.exception()  # looked at, so that asyncio does not complain
-    with contextlib.suppress(Exception, TimeoutError):
-        async with asyncio.timeout(1):
-            if consumer._fetcher is not None:
-                await consumer._fetcher.close()
-            await consumer._client.close()
+            task.exception()

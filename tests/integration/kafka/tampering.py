@@ -64,6 +64,12 @@ class TamperingProxy:
     def thaw(self) -> None:
         self._thawed.set()
 
+    def strand(self) -> None:
+        """Let nothing pass on the connections that are open; new ones work."""
+        self._thawed.clear()
+        self._thawed = asyncio.Event()
+        self._thawed.set()
+
     def cut(self) -> None:
         """Close all connections."""
         for task in self._tasks:
@@ -75,10 +81,13 @@ class TamperingProxy:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         asked: dict[int, tuple[int, int]] = {}
+        thawed = self._thawed
         onward: asyncio.StreamWriter | None = None
         try:
             back, onward = await asyncio.open_connection(*self._broker, limit=1 << 26)
-            await asyncio.gather(self._requests(reader, onward, asked), self._answers(back, writer, asked))
+            await asyncio.gather(
+                self._requests(reader, onward, asked, thawed), self._answers(back, writer, asked, thawed)
+            )
         except (asyncio.CancelledError, OSError, EOFError):
             pass
         finally:
@@ -87,19 +96,27 @@ class TamperingProxy:
                     each.transport.abort()
 
     async def _requests(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: dict[int, tuple[int, int]]
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        asked: dict[int, tuple[int, int]],
+        thawed: asyncio.Event,
     ) -> None:
         while True:
-            frame = await self._frame(reader)
+            frame = await _frame(reader, thawed)
             key, version, correlation = struct.unpack_from(">hhi", frame)
             asked[correlation] = (key, version)
             writer.write(struct.pack(">i", len(frame)) + frame)
 
     async def _answers(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: dict[int, tuple[int, int]]
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        asked: dict[int, tuple[int, int]],
+        thawed: asyncio.Event,
     ) -> None:
         while True:
-            frame = await self._frame(reader)
+            frame = await _frame(reader, thawed)
             (correlation,) = struct.unpack_from(">i", frame)
             key, version = asked.pop(correlation)
             if key == MetadataRequest.API_KEY:
@@ -108,12 +125,6 @@ class TamperingProxy:
                 self.fetches += 1
                 frame = frame[:4] + self._changed(FetchRequest, version, frame[4:])
             writer.write(struct.pack(">i", len(frame)) + frame)
-
-    async def _frame(self, reader: asyncio.StreamReader) -> bytes:
-        (size,) = struct.unpack(">i", await reader.readexactly(4))
-        frame = await reader.readexactly(size)
-        await self._thawed.wait()
-        return frame
 
     def _addressed(self, request: Any, version: int, body: bytes) -> bytes:
         answer = _response(request, version).decode(body)
@@ -137,6 +148,13 @@ class TamperingProxy:
     def _tampered(self, partition: Partition, records: bytes) -> bytes:
         change = self.changes.get(partition)
         return change(records) if change and records else records
+
+
+async def _frame(reader: asyncio.StreamReader, thawed: asyncio.Event) -> bytes:
+    (size,) = struct.unpack(">i", await reader.readexactly(4))
+    frame = await reader.readexactly(size)
+    await thawed.wait()
+    return frame
 
 
 def _response(request: Any, version: int) -> Any:
