@@ -1,16 +1,21 @@
 """Raise the watermarks of quiet shards, find rollbacks where nothing else would, commit to the source."""
 
 import asyncio
+import itertools
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 
 from ..domain.assignment import Halt, HaltReason
-from ..domain.delivery import Batch, Commit, Partition
+from ..domain.delivery import Answer, Batch, Commit, Mark, Partition
 from .cause_log import CauseLog
 from .errors import CircuitOpen, NotAssigned, SinkMisconfigured, SourceMisconfigured, SourceUnavailable
 from .partition_run import PartitionRun
-from .ports import Clock, EventSource, Telemetry
+from .ports import Clock, EventSink, EventSource, Telemetry
 from .publisher import Publisher
+
+_Question = tuple[PartitionRun, int, Mark]
+"""A run, its number when it was asked, and how far it may be."""
 
 COMMIT_LIMIT_SECONDS = 10.0
 """A commit that takes longer counts as failed: it is a hint for us, not the truth."""
@@ -21,17 +26,19 @@ class Checkpoints:
 
     def __init__(
         self,
+        *,
         source: EventSource,
+        sink: EventSink,
         publisher: Publisher,
         telemetry: Telemetry,
         clock: Clock,
         causes: CauseLog,
-        *,
         checkpoint_seconds: float = 2,
         commit_seconds: float = 2,
         commit_records: int = 1000,
     ) -> None:
         self._source = source
+        self._sink = sink
         self._publisher = publisher
         self._telemetry = telemetry
         self._clock = clock
@@ -84,18 +91,27 @@ class Checkpoints:
 
     async def probe_forever(self) -> None:
         """While the circuit is open and nobody has a batch to try, try a checkpoint: it closes by itself."""
-        while True:
-            await self._publisher.probe(Batch(0, ()))
+        for shard in itertools.cycle(range(self._publisher.shards)):
+            await self._publisher.probe(partial(self._probe, shard))
 
     async def checkpoint(self, runs: Collection[PartitionRun]) -> None:
         """One call per shard, with the marks of all these runs. Raises `CircuitOpen`, `SinkMisconfigured`."""
+        if not runs:
+            return
         for shard in range(self._publisher.shards):
-            asked = [(run, run.ledger.run, run.ledger.checkpoint(shard)) for run in runs]
-            if not asked:
-                return
-            answers = await self._publisher.publish_batch(Batch(shard, tuple(mark for _, _, mark in asked)))
-            for (run, number, _), answer in zip(asked, answers, strict=True):
-                run.take(run.ledger.checkpointed(number, shard, answer))
+            asked = _ask(runs, shard)
+            self._hear(shard, asked, await self._publisher.publish_batch(_batch(shard, asked)))
+
+    async def _probe(self, shard: int) -> None:
+        if not self._runs:
+            await self._sink.positions(())
+            return
+        asked = _ask(self._runs.values(), shard)
+        self._hear(shard, asked, await self._sink.apply(_batch(shard, asked)))
+
+    def _hear(self, shard: int, asked: Sequence[_Question], answers: Sequence[Answer]) -> None:
+        for (run, number, _), answer in zip(asked, answers, strict=True):
+            run.take(run.ledger.checkpointed(number, shard, answer))
 
     async def commit(self, runs: Collection[PartitionRun]) -> None:
         """Commit what every shard has, where that changed; a failure costs a filtered replay."""
@@ -118,3 +134,11 @@ class Checkpoints:
 
     def _applied(self) -> int:
         return sum(run.records_applied for run in self._runs.values())
+
+
+def _ask(runs: Collection[PartitionRun], shard: int) -> Sequence[_Question]:
+    return [(run, run.ledger.run, run.ledger.checkpoint(shard)) for run in runs]
+
+
+def _batch(shard: int, asked: Sequence[_Question]) -> Batch:
+    return Batch(shard, tuple(mark for _, _, mark in asked))

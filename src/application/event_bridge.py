@@ -82,11 +82,12 @@ class DomainEventBridgeService:
         self._dead_lettering = DeadLettering(dead_letters, telemetry, self._causes)
         self._opening = Opening(source, sink, self._publisher, telemetry, self._settings.policy)
         self._checkpoints = Checkpoints(
-            source,
-            self._publisher,
-            telemetry,
-            clock,
-            self._causes,
+            source=source,
+            sink=sink,
+            publisher=self._publisher,
+            telemetry=telemetry,
+            clock=clock,
+            causes=self._causes,
             checkpoint_seconds=self._settings.checkpoint_seconds,
             commit_seconds=self._settings.commit_interval_seconds,
             commit_records=self._settings.commit_batch_size,

@@ -6,6 +6,7 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
+from ..domain.circuit_breaker import Permit
 from ..domain.delivery import Answer, Applied, Batch, Entry
 from ..domain.envelope import Event
 from ..domain.message import SSEMessage
@@ -93,20 +94,13 @@ class Publisher:
             )
         return answers
 
-    async def probe(self, batch: Batch) -> Sequence[Answer] | None:
+    async def probe(self, call: Callable[[], Awaitable[T]]) -> T | None:
         """Wait until a probe is due that nobody else makes, and make it; None if the sink still fails."""
         permit = await self._gate.idle_probe()
         try:
-            answers = await self._sink.apply(batch)
-        except SinkUnavailable as error:
-            self._failed(error)
-            self._gate.failed(permit)
+            return await self._judged(permit, call)
+        except SinkUnavailable:
             return None
-        except BaseException:
-            self._gate.released(permit)
-            raise
-        self._gate.succeeded(permit)
-        return answers
 
     async def insist(self, call: Callable[[], Awaitable[T]], *, wait: bool = True) -> T:
         """Make a call to the sink, which must bear repetition, until it is answered.
@@ -127,6 +121,10 @@ class Publisher:
             if not wait:
                 raise CircuitOpen
             permit = await self._gate.admitted()
+        return await self._judged(permit, call)
+
+    async def _judged(self, permit: Permit, call: Callable[[], Awaitable[T]]) -> T:
+        """Make the call that was permitted, and tell the breaker how it went."""
         try:
             answer = await call()
         except SinkUnavailable as error:
