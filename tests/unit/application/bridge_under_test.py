@@ -87,7 +87,7 @@ class BridgeUnderTest:
         self.telemetry = CountingTelemetry()
         clock = SystemClock()
         breaker = CircuitBreaker(
-            BreakerPolicy(probe_interval_seconds=0.05, probe_interval_max_seconds=0.1),
+            BreakerPolicy(window_seconds=0.5, probe_interval_seconds=0.05, probe_interval_max_seconds=0.1),
             clock.monotonic,
             on_change=lambda _, after: self.telemetry.circuits.append(after.value),
         )
