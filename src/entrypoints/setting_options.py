@@ -48,7 +48,9 @@ def with_settings(command: Callable[Concatenate["LoadedSettings", P], R]) -> Cal
         "--set", "set_", metavar="KEY=VALUE", multiple=True, help="Any setting, such as kafka.topics=a,b."
     )(wrapped)
     wrapped = click.option(
-        "--secrets-dir", type=click.Path(path_type=Path), help="Directory of secrets: redis/url, …"
+        "--secrets-dir",
+        type=click.Path(path_type=Path),
+        help="Directory of secrets: redis/url or redis.url, …",
     )(wrapped)
     return click.option(
         "--config", type=click.Path(path_type=Path), help="TOML file of settings (or EVENTBRIDGE_CONFIG)."

@@ -10,8 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_settings import EnvSettingsSource, NestedSecretsSettingsSource, TomlConfigSettingsSource
-from pydantic_settings.exceptions import SettingsError
+from pydantic_settings import EnvSettingsSource, TomlConfigSettingsSource
 
 from .setting_names import CONFIG_VARIABLE, PREFIX, SECRETS_VARIABLE, closest, variable_of
 from .settings import Settings
@@ -138,16 +137,21 @@ def _flattened(variable: str) -> str:
 
 
 def _secrets_layer(directory: Path) -> _Layer:
+    """Files named after their setting, as `redis/url` or, where names are flat, `redis.url`."""
     if not directory.is_dir():
         return _Layer({}, {}, [Mistake(str(directory), "no such directory of secrets")])
-    try:
-        found = NestedSecretsSettingsSource(
-            EnvSettingsSource(Settings), secrets_dir=directory, secrets_prefix="", secrets_nested_subdir=True
-        )()
-    except SettingsError as error:
-        return _Layer({}, {}, [Mistake(str(directory), f"the secrets cannot be read: {error}")])
-    values = {key: value.strip() for key, value in _flat(found).items() if key in fields_by_key()}
-    return _Layer(values, {key: str(directory / key.replace(".", "/")) for key in values})
+    values: dict[str, str] = {}
+    origins: dict[str, str] = {}
+    mistakes: list[Mistake] = []
+    for key in fields_by_key():
+        for path in (directory / key.replace(".", "/"), directory / key):
+            if not path.is_file():
+                continue
+            try:
+                values[key], origins[key] = path.read_text("utf-8").strip(), str(path)
+            except (OSError, UnicodeDecodeError) as error:
+                mistakes.append(Mistake(str(path), f"cannot be read: {type(error).__name__}"))
+    return _Layer(values, origins, mistakes)
 
 
 def _file_layer(path: Path) -> _Layer:

@@ -103,6 +103,7 @@ def test_secrets_are_read_from_a_directory_below_the_environment(
     (tmp_path / "secrets" / "kafka").mkdir(parents=True)
     (tmp_path / "secrets" / "kafka" / "group_id").write_text("from-secrets\n")
     (tmp_path / "secrets" / "kafka" / "client_id").write_text("from-secrets\n")
+    (tmp_path / "secrets" / "redis.url").write_text("redis://from-secrets:1/0\n")
     monkeypatch.setenv("EVENTBRIDGE__KAFKA__CLIENT_ID", "from-environment")
 
     loaded = load_settings(config=config, secrets_dir=tmp_path / "secrets")
@@ -110,6 +111,7 @@ def test_secrets_are_read_from_a_directory_below_the_environment(
     assert loaded.settings.kafka.group_id == "from-secrets"
     assert loaded.origins["kafka.group_id"] == str(tmp_path / "secrets" / "kafka" / "group_id")
     assert loaded.settings.kafka.client_id == "from-environment"
+    assert loaded.settings.redis.url.get_secret_value() == "redis://from-secrets:1/0"
 
 
 def test_variables_that_a_container_platform_sets_are_none_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
