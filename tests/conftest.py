@@ -10,7 +10,7 @@ import pytest
 from tests.servers.choice import NoServers, ServerChoice, choose
 
 CHOICE = pytest.StashKey[ServerChoice]()
-OWN_KAFKA = {"kafka_server", "kafka_cluster"}
+APACHE_KAFKA = {"kafka_server", "kafka_cluster", "kafka_tool", "protected_kafka"}
 INTEGRATION = Path(__file__).parent / "integration"
 
 
@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             continue
         item.add_marker(pytest.mark.integration)
         refusal = config.stash[CHOICE].refusal(
-            own_kafka=bool(OWN_KAFKA.intersection(getattr(item, "fixturenames", ()))),
+            java=bool(APACHE_KAFKA.intersection(getattr(item, "fixturenames", ()))),
             real_kafka=item.get_closest_marker("real_kafka") is not None,
             real_redis=item.get_closest_marker("real_redis") is not None,
         )

@@ -19,6 +19,7 @@ from tests.servers import (
     RedisCluster,
     RedisSentinels,
     RedisServer,
+    run_tool,
 )
 from tests.servers.choice import ServerChoice, SharedKafka, SharedRedis
 
@@ -30,6 +31,12 @@ class NewTopic(Protocol):
     """Makes a topic of the test's own on the shared broker and returns its name."""
 
     def __call__(self, *, partitions: int = 4) -> str: ...
+
+
+class KafkaTool(Protocol):
+    """Runs a tool by the name of its script and returns what it printed."""
+
+    def __call__(self, name: str, *arguments: str, stdin: str = "") -> str: ...
 
 
 @pytest.fixture(scope="session")
@@ -106,10 +113,28 @@ def kafka_server() -> Iterator[Callable[..., KafkaServer]]:
     yield from _started(KafkaServer)
 
 
+@pytest.fixture(scope="module")
+def protected_kafka(certificates: Certificates) -> Iterator[KafkaServer]:
+    """A broker with the listeners SSL, SASL_PLAINTEXT and SASL_SSL and the user `bridge`, `secret`."""
+    listeners = ("SSL", "SASL_PLAINTEXT", "SASL_SSL")
+    with KafkaServer(listeners=listeners, users={"bridge": "secret"}, tls=certificates) as server:
+        yield server
+
+
 @pytest.fixture
 def kafka_cluster() -> Iterator[Callable[..., KafkaCluster]]:
     """Factory of clusters of brokers; arguments as of `KafkaCluster`."""
     yield from _started(KafkaCluster)
+
+
+@pytest.fixture
+def kafka_tool(kafka: SharedKafka) -> KafkaTool:
+    """Runs one of Apache Kafka's own tools against the shared broker."""
+
+    def run(name: str, *arguments: str, stdin: str = "") -> str:
+        return run_tool(name, "--bootstrap-server", kafka.bootstrap, *arguments, stdin=stdin)
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,12 @@ Fixtures (`tests/integration/conftest.py`) hand them to tests:
     new_topic       `new_topic(partitions=4)` → a fresh topic's name; `topic` is one with 4 partitions
     group_id        a consumer group of this test's own
     source_name     an `EVENTBRIDGE__SOURCE` of this test's own
+    kafka_tool      `kafka_tool("kafka-console-producer", "--topic", topic, stdin="…")`: Kafka's own tools
     redis_server    factory: `redis_server(appendonly=True)` → started `RedisServer` of this test's own,
                     which it may kill; closed after the test
     kafka_server    factory: `kafka_server(log_retention_ms=1000)` → started `KafkaServer`, likewise
+    protected_kafka a broker of the module with SSL, SASL_PLAINTEXT and SASL_SSL listeners:
+                    `.bootstrap_for("SASL_SSL")`, user `bridge`, password `secret`
     kafka_cluster, redis_sentinels, redis_cluster   factories for several servers as one
     certificates    PEM files for servers with TLS: `.authority`, `.certificate`, `.key`
 

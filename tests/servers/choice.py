@@ -89,14 +89,14 @@ class ServerChoice:
         }
         return kinds[self.kind]()
 
-    def refusal(self, *, own_kafka: bool, real_kafka: bool, real_redis: bool) -> str | None:
+    def refusal(self, *, java: bool, real_kafka: bool, real_redis: bool) -> str | None:
         """Say why a test cannot run, None where it can.
 
-        `own_kafka`: it starts brokers of its own, which takes Java. `real_kafka`: the shared broker must
+        `java`: it starts brokers of its own or Kafka's tools. `real_kafka`: the shared broker must
         be Apache Kafka. `real_redis`: the Redis that it uses, shared or its own, must be 7 or newer.
         """
-        if own_kafka and (missing := missing_for_kafka()):
-            return f"needs an Apache Kafka of its own; missing: {missing}"
+        if java and (missing := missing_for_kafka()):
+            return f"needs Apache Kafka's programs; missing: {missing}"
         if real_kafka and self.kind is ServerKind.EMBEDDED:
             return f"needs Apache Kafka; {VARIABLE}={self.kind}"
         if real_redis and (self.kind is ServerKind.EMBEDDED or not shutil.which("redis-server")):
@@ -112,7 +112,7 @@ class ServerChoice:
         if self.kind is ServerKind.EMBEDDED:
             lines.append("servers: skipped are tests marked real_kafka and real_redis, for want of those")
         if missing := missing_for_kafka():
-            lines.append(f"servers: skipped are tests with brokers of their own, missing: {missing}")
+            lines.append(f"servers: skipped are tests with Apache Kafka's own programs, missing: {missing}")
         return lines
 
 

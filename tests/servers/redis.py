@@ -124,9 +124,9 @@ class RedisServer(LocalServer):
     def ready(self) -> bool:
         """Ask by PING; an answer that only denies rights counts, one that says LOADING does not."""
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as plain:
-            link = self._encrypted(plain) if self.tls else plain
-            link.sendall(b"PING\r\n")
-            reply = link.recv(256)
+            with self._encrypted(plain) if self.tls else plain as link:
+                link.sendall(b"PING\r\n")
+                reply = link.recv(256)
             return reply.startswith((b"+PONG", b"-NOAUTH", b"-NOPERM", b"-MASTERDOWN"))
         return False
 
