@@ -10,10 +10,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check bench format lock clean
+.PHONY: help setup demo test check bench format lock clean
 
 help: ## Print this list
 	@grep -hE '^[a-z]+:.* ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.* ## /  make \1\t/' | expand -t 16
+
+setup: $(VENV)/.demo ## Set up .venv with what EventBridge needs to run
 
 demo: $(VENV)/.demo ## Play sample sessions on embedded servers and watch them arrive (ARGS="…" are passed on)
 	@$(BIN)/eventbridge demo $(ARGS)
@@ -25,7 +27,7 @@ check: $(VENV)/.dev ## Lint, format, types, import contracts, documentation
 	@$(BIN)/python scripts/check.py $(ARGS)
 
 bench: $(VENV)/.dev kafka ## Measure the relay beside the plain job, on real Kafka and Redis
-	@$(BIN)/python scripts/bench.py $(ARGS)
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 format: $(VENV)/.dev ## Format the code and mend what the linter can
 	@$(BIN)/ruff check --quiet --fix . || true
