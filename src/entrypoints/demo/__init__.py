@@ -1,0 +1,1 @@
+"""`eventbridge demo`: the bridge on embedded servers, with sample sessions, and the pages that they reach."""

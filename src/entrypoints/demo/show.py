@@ -1,0 +1,36 @@
+"""Chooses the screen, runs the demo on it, and says at the end what came of it."""
+
+import asyncio
+import sys
+
+from rich.console import Console
+
+from ..sample_events import sample_users
+from .board import Board, pages_for
+from .live_table import LiveTable
+from .plain_lines import PlainLines
+from .program import Demo, DemoOptions
+
+
+def show_demo(*, seconds: float | None, users: int, rate: float, seed: int) -> int:
+    """Run to the end; answers the exit code: 1 if anything was missing, came twice or out of order."""
+    options = DemoOptions(seconds=seconds, users=users, rate=rate, seed=seed)
+    return asyncio.run(_show(options))
+
+
+async def _show(options: DemoOptions) -> int:
+    board = Board(pages_for(sample_users(options.users, options.seed)))
+    console = Console()
+    screen = (
+        LiveTable(board, console)
+        if sys.stdout.isatty() and not console.is_dumb_terminal
+        else PlainLines(sys.stdout)
+    )
+    demo = Demo(options, board, screen)
+    try:
+        await demo.run()
+    finally:
+        screen.close()
+    sentence, as_promised = demo.verdict()
+    sys.stdout.write(f"{sentence}\n")
+    return 0 if as_promised else 1
