@@ -4,8 +4,8 @@ import asyncio
 import json
 from collections.abc import Sequence
 
-from ..adapters.kafka import inspection as kafka
-from ..adapters.redis import inspection as redis
+from ..adapters.kafka.inspection import inspect as inspect_kafka
+from ..adapters.redis.inspection import inspect as inspect_redis
 from ..application.findings import Finding, Level
 from .adapter_settings import kafka_settings, redis_settings
 from .settings import Settings
@@ -19,8 +19,8 @@ Findings = Sequence[tuple[str, Finding]]
 async def look(settings: Settings) -> Findings:
     """Look at Kafka and Redis at the same time."""
     of_kafka, of_redis = await asyncio.gather(
-        kafka.inspect(kafka_settings(settings), settings.kafka.dead_letter_topic),
-        redis.inspect(redis_settings(settings)),
+        inspect_kafka(kafka_settings(settings), settings.kafka.dead_letter_topic),
+        inspect_redis(redis_settings(settings)),
     )
     return [("kafka", finding) for finding in of_kafka] + [("redis", finding) for finding in of_redis]
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="For programs: a list of findings.")
 @with_settings
 def command(loaded: "LoadedSettings", as_json: bool) -> int:
-    """Look at Kafka and Redis with these settings; joins no group and writes nothing.
+    """Look at Kafka and Redis with these settings; joins no group and leaves nothing behind.
 
     Exits 0 if the bridge can do its work, 1 if something must be mended first.
     """

@@ -1,6 +1,7 @@
 """Commands that run until somebody stops them: SIGINT and SIGTERM are an orderly end, exit code 0."""
 
 import asyncio
+import logging
 import signal
 from collections.abc import Coroutine
 from typing import TypeVar
@@ -9,7 +10,11 @@ T = TypeVar("T")
 
 
 def run_interruptible(work: Coroutine[None, None, T]) -> T | None:
-    """Run to the end, or until a signal cancels it; None if it was cancelled. A second signal kills."""
+    """Run to the end, or until a signal cancels it; None if it was cancelled. A second signal kills.
+
+    What the client libraries log is not shown: these commands say in sentences of their own what matters.
+    """
+    logging.getLogger().addHandler(logging.NullHandler())
     return asyncio.run(_guarded(work))
 
 
