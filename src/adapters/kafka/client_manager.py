@@ -50,8 +50,11 @@ class KafkaClientManager:
         membership after the session timeout.
         """
         settings = self.settings
+        options: dict[str, Any] = self._connection | {
+            "request_timeout_ms": _ms(settings.member_request_timeout_seconds)
+        }
         return AIOKafkaConsumer(
-            **self._connection,
+            **options,
             group_id=settings.group_id,
             group_instance_id=settings.instance_id,
             enable_auto_commit=False,

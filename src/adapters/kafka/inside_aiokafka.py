@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, OffsetAndMetadata, TopicPartition
 
@@ -13,7 +14,8 @@ async def stored_commits(
 
     Asks without end while the coordinator is away: bound it.
     """
-    found: Mapping[TopicPartition, OffsetAndMetadata] = await consumer._coordinator.fetch_committed_offsets(
+    coordinator: Any = consumer._coordinator
+    found: Mapping[TopicPartition, OffsetAndMetadata] = await coordinator.fetch_committed_offsets(
         list(partitions)
     )
     return found
@@ -24,12 +26,14 @@ def raise_coordination_error(consumer: AIOKafkaConsumer) -> None:
 
     It goes no further until somebody has looked, and only polls look; here this is done while none runs.
     """
-    consumer._coordinator.check_errors()
+    coordinator: Any = consumer._coordinator
+    coordinator.check_errors()
 
 
 def fetching_ended(consumer: AIOKafkaConsumer) -> bool:
     """Whether the task that fetches is gone: nobody is told, polls just stay empty."""
-    return bool(consumer._fetcher.error_future.done())
+    fetcher: Any = consumer._fetcher
+    return bool(fetcher.error_future.done())
 
 
 async def close(consumer: AIOKafkaConsumer, limit_seconds: float) -> None:

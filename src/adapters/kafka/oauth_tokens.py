@@ -28,7 +28,8 @@ class FileToken(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka is unt
     def __init__(self, path: str) -> None:
         self._path = Path(path)
 
-    async def token(self) -> str:
+    # aiokafka's own says that it returns nothing.
+    async def token(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Read it, off the loop. Raises `AuthenticationFailedError`."""
         try:
             found = (await asyncio.to_thread(self._path.read_text, "ascii")).strip()
@@ -95,7 +96,8 @@ class EndpointToken(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka is
         self._token = ""
         self._good_until = 0.0
 
-    async def token(self) -> str:
+    # aiokafka's own says that it returns nothing.
+    async def token(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Return a token that has at least a fifth of its life before it."""
         async with self._lock:
             if time.monotonic() >= self._good_until:

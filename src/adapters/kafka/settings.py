@@ -10,6 +10,10 @@ SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
 
 
+JOIN_MARGIN_SECONDS = 5.0
+"""As Kafka's own client adds it to the rebalance timeout."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KafkaSettings:
     """Settings of one bridge's Kafka clients; bytes and seconds.
@@ -57,11 +61,12 @@ class KafkaSettings:
     the answer that its broker is about to give, so this bounds the delay that idle partitions cause."""
     session_timeout_seconds: float = 45.0
     heartbeat_interval_seconds: float = 3.0
-    rebalance_timeout_seconds: float = 45.0
+    rebalance_timeout_seconds: float = 20.0
+    """How long a rebalance waits for a member; then the group goes on without it."""
     revocation_limit_seconds: float = 10.0
-    """For the listener; less than the rebalance timeout, after which the group goes on without us."""
+    """For the listener; less than the rebalance timeout."""
     request_timeout_seconds: float = 10.0
-    """For one request, and for opening a connection."""
+    """For one request. The group member's clients have `member_request_timeout_seconds` instead."""
     start_limit_seconds: float = 15.0
     commit_limit_seconds: float = 5.0
     stop_limit_seconds: float = 5.0
@@ -69,6 +74,15 @@ class KafkaSettings:
     """Without any sign of progress for so long, the consumer is built anew."""
     max_request_bytes: int = 1_048_576
     """Of one dead letter on its way to the broker."""
+
+    @property
+    def member_request_timeout_seconds(self) -> float:
+        """For one request of a group member: a broker answers a join only when the rebalance is over.
+
+        aiokafka has one limit for all requests. A join that is given up leaves a member behind that
+        nobody is, and the group waits for it.
+        """
+        return max(self.request_timeout_seconds, self.rebalance_timeout_seconds + JOIN_MARGIN_SECONDS)
 
     def __post_init__(self) -> None:
         if not self.topics or not self.bootstrap_servers:

@@ -21,7 +21,8 @@ class MakeSettings(Protocol):
 def settings(kafka: SharedKafka, topic: str, group_id: str) -> MakeSettings:
     def make(**options: Any) -> KafkaSettings:
         usual: dict[str, Any] = {"bootstrap_servers": (kafka.bootstrap,), "topics": (topic,)}
-        return KafkaSettings(**(usual | {"group_id": group_id} | options))
+        given: dict[str, Any] = usual | {"group_id": group_id} | options
+        return KafkaSettings(**given)
 
     return make
 

@@ -173,7 +173,9 @@ def flipped(position: int) -> Change:
     return change
 
 
-def batch(*values: bytes, codec: str = "none", headers: list[tuple[str, bytes]] | None = None) -> bytes:
+def batch(
+    *values: bytes, codec: str = "none", headers: list[tuple[str, bytes | None]] | None = None
+) -> bytes:
     """A batch of records, as producers send it."""
     builder = DefaultRecordBatchBuilder(2, CODECS[codec], 0, -1, -1, -1, 1 << 30)
     for offset, value in enumerate(values):

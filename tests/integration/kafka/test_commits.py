@@ -27,10 +27,12 @@ async def test_a_commit_comes_back_with_its_text(settings: MakeSettings, partiti
 async def test_commits_are_found_by_the_next_of_the_group(
     settings: MakeSettings, partition: Partition
 ) -> None:
-    async with joined(settings(), 4) as member:
+    # The mock cluster waits for members that have left until their session ends.
+    options = {"session_timeout_seconds": 6.0}
+    async with joined(settings(**options), 4) as member:
         await member.source.commit({partition: Commit(7, "kept")})
 
-    async with joined(settings(), 4) as member:
+    async with joined(settings(**options), 4) as member:
         assert await member.source.committed([partition]) == {partition: Commit(7, "kept")}
 
 

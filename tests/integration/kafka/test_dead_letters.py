@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -26,12 +27,12 @@ def _letter(record: Record, *, field: str | None = "payload.user_id") -> DeadLet
     return DeadLetter(SOURCE, record, "invalid", field, "payload.user_id: is not a UUID")
 
 
-async def _kept(bootstrap: str, topic: str, count: int) -> list[tuple[bytes, bytes, dict[str, bytes]]]:
+async def _kept(bootstrap: str, topic: str, count: int) -> list[tuple[Any, Any, dict[str, Any]]]:
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest")
     await consumer.start()
     try:
         consumer.assign([TopicPartition(topic, number) for number in range(4)])
-        found: list[tuple[bytes, bytes, dict[str, bytes]]] = []
+        found: list[tuple[Any, Any, dict[str, Any]]] = []
         async with asyncio.timeout(LIMIT):
             while len(found) < count:
                 for records in (await consumer.getmany(timeout_ms=1000)).values():

@@ -1,6 +1,7 @@
 """Membership: what is told when partitions come and go, and how long it lasts."""
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -71,6 +72,29 @@ async def test_a_listener_that_never_returns_does_not_hold_up_the_group(settings
     assert len(halves) == 4
 
 
+async def test_a_join_waits_for_members_that_take_their_time(settings: MakeSettings) -> None:
+    let_go = asyncio.Event()
+
+    async def hesitate(partitions: object) -> None:
+        await let_go.wait()
+
+    options = QUICK | {"request_timeout_seconds": 0.5}
+    async with joined(settings(**options), 4) as first:
+        first.at_revocation = hesitate
+        second = Member(settings(**options))
+        await second.source.start(second)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(3):  # several request timeouts
+                await second.owns(2)
+
+        let_go.set()
+        halves = set(await first.owns(2)) | set(await second.owns(2))
+        await second.source.stop()
+
+    assert len(halves) == 4
+    assert [what for what, _ in second.told] == ["assigned"]
+
+
 async def test_a_pause_of_the_caller_is_not_mixed_up_with_a_rebalance(
     kafka: SharedKafka, settings: MakeSettings, partition: Partition
 ) -> None:
@@ -125,10 +149,9 @@ async def test_a_stuck_loop_loses_the_membership_and_joins_again(
 ) -> None:
     options = QUICK | {"session_timeout_seconds": 1.5}
     async with joined(settings(**options), 4) as stuck:
-        script = "import time; time.sleep(4)"
         await asyncio.sleep(0)
 
-        exec(script)  # blocks the loop, as CPU-bound work would
+        time.sleep(4)  # noqa: ASYNC251 - blocks the loop, as work that never awaits would
 
         regained = await stuck.owns(4, after=2)
 

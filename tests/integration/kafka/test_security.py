@@ -94,7 +94,8 @@ def _settings(broker: KafkaServer, protocol: str, **options: Any) -> KafkaSettin
         "security_protocol": protocol,
         "request_timeout_seconds": 5.0,
     }
-    return KafkaSettings(**(usual | options))
+    given: dict[str, Any] = usual | options
+    return KafkaSettings(**given)
 
 
 LOGINS: dict[str, dict[str, Any]] = {
