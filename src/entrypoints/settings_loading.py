@@ -78,7 +78,7 @@ def load_settings(
     try:
         settings = Settings(**values)
     except ValidationError as error:
-        mistakes.extend(_mistakes_of(error, origins))
+        raise WrongSettings([*mistakes, *_mistakes_of(error, origins)]) from None
     if mistakes:
         raise WrongSettings(mistakes)
     return LoadedSettings(settings, {key: origins.get(key, DEFAULT) for key in fields_by_key()})
