@@ -5,14 +5,19 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
+from ...application.errors import SinkMisconfigured
 from .errors import classify
 from .link import Command, Link
+from .settings import Durability
 
 Version = tuple[int, int, int]
 """Of a Redis server."""
 
 OLDEST: Version = (6, 2, 0)
 """What the bridge needs at least."""
+
+WAITAOF_SINCE: Version = (7, 2, 0)
+"""What durability disk needs."""
 
 
 async def ask(link: Link, key: str, *command: str | bytes | int) -> Any:  # noqa: ANN401 - each command's reply has a shape of its own
@@ -50,3 +55,18 @@ async def read_version(link: Link, key: str) -> Version:
 def version_text(version: Version) -> str:
     """Write a version as people do."""
     return ".".join(map(str, version))
+
+
+def check_version(version: Version, durability: Durability) -> None:
+    """Refuse a server that lacks what the bridge needs. Raises `SinkMisconfigured`."""
+    if version < OLDEST:
+        raise SinkMisconfigured(
+            "version",
+            f"the server is Redis {version_text(version)}; {version_text(OLDEST)} or later is needed",
+        )
+    if durability is Durability.DISK and version < WAITAOF_SINCE:
+        raise SinkMisconfigured(
+            "durability",
+            f"durability disk needs WAITAOF, so Redis {version_text(WAITAOF_SINCE)} or later; "
+            f"the server is {version_text(version)}",
+        )

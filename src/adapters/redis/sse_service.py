@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Self
 
-from ...application.errors import SinkMisconfigured, SinkUnavailable
+from ...application.errors import SinkUnavailable
 from ...domain.delivery import Answer, Batch, Partition, ShardPosition
 from ...domain.message import SSEMessage
 from ...domain.position import Position
@@ -14,10 +14,8 @@ from .history import Page, StreamEntry, StreamHistory
 from .layout import record_layout
 from .link import Command, Link, Reply
 from .script import ApplyScript, StreamLimits
-from .server import OLDEST, Version, ask_all, raise_refusal, read_version, version_text
+from .server import ask_all, check_version, raise_refusal, read_version
 from .settings import Durability, RedisSettings
-
-WAITAOF_SINCE: Version = (7, 2, 0)
 
 
 class RedisSSEService:
@@ -134,21 +132,6 @@ class RedisSSEService:
                 raise SinkUnavailable(
                     "not_replicated", f"durability {self._durability} was not confirmed in time"
                 )
-
-
-def check_version(version: Version, durability: Durability) -> None:
-    """Refuse a server that lacks what the bridge needs. Raises `SinkMisconfigured`."""
-    if version < OLDEST:
-        raise SinkMisconfigured(
-            "version",
-            f"the server is Redis {version_text(version)}; {version_text(OLDEST)} or later is needed",
-        )
-    if durability is Durability.DISK and version < WAITAOF_SINCE:
-        raise SinkMisconfigured(
-            "durability",
-            f"durability disk needs WAITAOF, so Redis {version_text(WAITAOF_SINCE)} or later; "
-            f"the server is {version_text(version)}",
-        )
 
 
 def _number(value: bytes | None) -> int | None:
