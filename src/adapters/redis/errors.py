@@ -116,6 +116,10 @@ def _refusal(error: Exception) -> SinkUnavailable | SinkMisconfigured:
     for part, reason in _MESSAGES:
         if part in text:
             return SinkMisconfigured(reason, text)
+    if isinstance(error, RedisClusterException):
+        # No node of the Cluster let us in: the last one's reason is the cause.
+        cause = error.__cause__
+        return classify(cause) if isinstance(cause, FOREIGN) else SinkUnavailable("connection", text)
     return SinkUnavailable("unexpected", text)
 
 
