@@ -24,8 +24,8 @@ async def run(name: str) -> tuple[int | None, Sequence[str], str]:
     """Exit code, lines written and errors of one example, as a reader would start it."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        "-X",
-        "dev",
+        "-W",
+        "always",
         str(EXAMPLES / name),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
