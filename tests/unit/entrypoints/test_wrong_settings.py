@@ -239,6 +239,15 @@ def test_a_secret_is_not_repeated_in_the_sentence(key: str, value: str, capsys: 
     assert "hunter2" not in "\n".join(lines)
 
 
+def test_a_secret_of_the_wrong_kind_is_not_repeated_either(capsys: Output, tmp_path: Path) -> None:
+    path = tmp_path / "wrong.toml"
+    path.write_text("[kafka]\nsasl_password = 20261123\n")
+
+    (line,) = complaints(capsys, "--config", str(path))
+
+    assert line == f"{path}: kafka.sasl_password: must be a text"
+
+
 def test_a_long_value_is_cut_and_escaped(capsys: Output) -> None:
     (line,) = complaints(capsys, "--set", "commit.batch_size=" + "\x1b[31m" + "9" * 500 + "x")
 
