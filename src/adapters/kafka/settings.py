@@ -79,8 +79,8 @@ class KafkaSettings:
     def member_request_timeout_seconds(self) -> float:
         """For one request of a group member: a broker answers a join only when the rebalance is over.
 
-        aiokafka has one limit for all requests. A join that is given up leaves a member behind that
-        nobody is, and the group waits for it.
+        aiokafka has one limit for all requests. A join that is given up is begun again, with another
+        look for the coordinator and another connection, for as long as the rebalance takes.
         """
         return max(self.request_timeout_seconds, self.rebalance_timeout_seconds + JOIN_MARGIN_SECONDS)
 

@@ -54,7 +54,9 @@ async def test_the_position_passes_what_has_no_records(
             while not polled.records and polled.next_offset < 6:
                 polled = await member.source.poll(partition, 10, 0.5)
         bounds = await member.source.bounds(partition)
+        timestamps = [await member.source.timestamp_at(partition, offset) for offset in range(6)]
 
+    assert timestamps == [None] * 6
     assert polled == Polled((), 6)
     assert bounds == LogBounds(0, 6)
 

@@ -72,7 +72,9 @@ async def test_a_listener_that_never_returns_does_not_hold_up_the_group(settings
     assert len(halves) == 4
 
 
-async def test_a_join_waits_for_members_that_take_their_time(settings: MakeSettings) -> None:
+async def test_a_join_waits_for_members_that_take_their_time(
+    settings: MakeSettings, caplog: pytest.LogCaptureFixture
+) -> None:
     let_go = asyncio.Event()
 
     async def hesitate(partitions: object) -> None:
@@ -93,6 +95,7 @@ async def test_a_join_waits_for_members_that_take_their_time(settings: MakeSetti
 
     assert len(halves) == 4
     assert [what for what, _ in second.told] == ["assigned"]
+    assert "RequestTimedOutError" not in caplog.text
 
 
 async def test_a_pause_of_the_caller_is_not_mixed_up_with_a_rebalance(

@@ -9,7 +9,7 @@ from eventbridge.application.errors import NotAssigned
 from eventbridge.application.ports import Commit, Polled
 from eventbridge.domain.delivery import Partition
 from tests.integration.kafka.conftest import MakeSettings
-from tests.integration.kafka.members import joined, produce, producing
+from tests.integration.kafka.members import LIMIT, joined, produce, producing
 from tests.servers.choice import SharedKafka
 
 
@@ -101,6 +101,32 @@ async def test_a_seek_ends_the_wait_at_once_and_the_next_poll_reads_from_there(
 
     assert interrupted == Polled((), 1)
     assert [record.offset for record in records] == [1, 2]
+
+
+async def test_a_seek_in_the_moment_between_taking_and_giving_loses_nothing(
+    kafka: SharedKafka, settings: MakeSettings, partition: Partition
+) -> None:
+    async with joined(settings(), 4) as member:
+        member.source.seek(partition, 0)
+        polling = asyncio.create_task(member.source.poll(partition, 10, LIMIT))
+        while not (taking := _tasks_named("PartitionReader._take")):  # noqa: ASYNC110 - the moment is the point
+            await asyncio.sleep(0)
+        producing = asyncio.create_task(produce(kafka.bootstrap, partition, b"0", b"1"))
+        while not taking[0].done():  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0)
+
+        member.source.pause([partition])
+        interrupted = await polling
+        member.source.resume([partition])
+        await producing
+        records = await member.read(partition, 2)
+
+    assert interrupted == Polled((), 0)
+    assert [record.offset for record in records] == [0, 1]
+
+
+def _tasks_named(name: str) -> list[asyncio.Task[object]]:
+    return [each for each in asyncio.all_tasks() if getattr(each.get_coro(), "__qualname__", "") == name]
 
 
 async def test_a_pause_ends_the_wait_and_nothing_comes_until_resumed(
