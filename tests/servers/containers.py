@@ -22,7 +22,7 @@ from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 
 from .kafka_settings import CLUSTER_ID, plain_settings
-from .process import free_port
+from .process import Guard, free_port
 from .topics import brokers, create_topic
 
 IMAGES = {"apache/kafka": "eventbridge-test/kafka", "redis": "eventbridge-test/redis"}
@@ -53,10 +53,11 @@ class _Container:
     def __init__(self, published: str) -> None:
         self._published = published
         self._container: DockerContainer | None = None
+        self._guard: Guard | None = None
 
     def start(self) -> Self:
         """Start the container and wait until the server answers."""
-        # The reaper is one more image from a registry; what it would remove, `close` does.
+        # The reaper is one more image from a registry; what it would remove, `close` and the guard do.
         testcontainers_config.ryuk_disabled = True
         with closing(docker.from_env()) as client:
             image = _find_image(client, self._published)
@@ -67,6 +68,7 @@ class _Container:
             network_mode="host",
         )
         self._container.start()
+        self._guard = Guard('docker rm --force "$1"', self._container.get_container_id())
         limit = time.monotonic() + START_SECONDS
         while not self._ready():
             self._container.reload()
@@ -82,6 +84,9 @@ class _Container:
         if self._container is not None:
             self._container.stop()
             self._container = None
+        if self._guard is not None:
+            self._guard.dismiss()
+            self._guard = None
 
     def _command(self) -> Any:
         return None

@@ -44,6 +44,25 @@ class ServerFailed(Exception):
         super().__init__(f"{server}: {what}; the end of {server.log}:\n{server.output()[-3000:]}")
 
 
+class Guard:
+    """Runs a shell command when this process dies without dismissing it, whatever killed it.
+
+    A shell waits for the end of a pipe whose other end only this process has; `argument` is its `$1`.
+    """
+
+    def __init__(self, command: str, argument: str) -> None:
+        self._shell = subprocess.Popen(
+            ["/bin/sh", "-c", f"read -r _; {command} >/dev/null 2>&1", "sh", argument],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    def dismiss(self) -> None:
+        """End the guard; its command is not run."""
+        self._shell.kill()
+        self._shell.communicate()
+
+
 class LocalServer(ABC):
     """One server process on this machine, with a directory of its own that outlives a kill.
 
@@ -58,7 +77,7 @@ class LocalServer(ABC):
         self.directory = Path(tempfile.mkdtemp(prefix="eventbridge-test-"))
         self.log = self.directory / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
-        self._guard: subprocess.Popen[bytes] | None = None
+        self._guard: Guard | None = None
         self._log_start = 0
 
     @abstractmethod
@@ -106,12 +125,7 @@ class LocalServer(ABC):
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        # Ends the server when this process dies without closing it: the pipe's end is what it waits for.
-        self._guard = subprocess.Popen(
-            ["/bin/sh", "-c", 'read -r _; kill -KILL "$1" 2>/dev/null', "sh", str(self._process.pid)],
-            stdin=subprocess.PIPE,
-            start_new_session=True,
-        )
+        self._guard = Guard('kill -KILL "$1"', str(self._process.pid))
         _living.add(self)
 
     def wait_until_ready(self) -> Self:
@@ -167,8 +181,7 @@ class LocalServer(ABC):
 
     def _reap(self) -> None:
         if self._guard is not None:
-            self._guard.kill()
-            self._guard.communicate()
+            self._guard.dismiss()
             self._guard = None
         if self._process is not None:
             self._process.wait()
