@@ -39,6 +39,7 @@ class Redis:
         self._program = program
         self._directory = directory / "redis"
         self._directory.mkdir()
+        self._log = directory / "redis.log"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -52,16 +53,18 @@ class Redis:
             "save": "",
         }
         words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-        self._process = subprocess.Popen(  # noqa: S603 - our own command line
-            [sys.executable, "-I", "-S", "-c", _TIED, self._program, *words],
-            stdin=subprocess.DEVNULL,
-            stdout=sys.stderr,
-            stderr=sys.stderr,
-        )
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - our own command line
+                [sys.executable, "-I", "-S", "-c", _TIED, self._program, *words],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
         limit = time.monotonic() + START_SECONDS
         while not self._answers():
             if self._process.poll() is not None:
-                raise RuntimeError(f"redis-server ended with code {self._process.returncode}")
+                said = self._log.read_text(errors="replace")[-500:]
+                raise RuntimeError(f"redis-server ended with code {self._process.returncode}: {said}")
             if time.monotonic() > limit:
                 raise RuntimeError(f"redis-server does not answer after {START_SECONDS:g} s")
             time.sleep(0.02)

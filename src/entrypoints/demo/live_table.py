@@ -24,8 +24,8 @@ _PREFIX = "Genesis.Session."
 
 _CIRCUIT = {"closed": "green", "open": "bold red", "half-open": "bold yellow"}
 
-_FIXED_LINES = 7
-"""Title, heading of the table, and the empty lines between the parts."""
+_ROOMY = 18
+"""From so many lines on there are empty ones between the parts."""
 
 Piece = tuple[str, str]
 """A text that is not broken, and its style."""
@@ -62,18 +62,20 @@ def picture(board: Board, width: int, height: int, now: float) -> RenderableType
     """The whole screen; users that find no room are counted, notes take what is left."""
     state = [line for pieces in (_bridge(board), _delivery(board)) for line in _flow(pieces, width)]
     keys = _flow(_keys(board), width)
-    room = max(1, height - _FIXED_LINES - len(state) - len(keys) - min(3, len(board.notes)))
+    gap = [Text()] if height >= _ROOMY else []
+    around = 2 + len(state) + len(keys) + 4 * len(gap)  # with the title, and the heading of the table
+    room = max(1, height - around - min(3, len(board.notes), height // 8))
     shown = board.pages if len(board.pages) <= room else board.pages[: max(1, room - 1)]
-    lines: list[RenderableType] = [_title(width), Text(), _table(shown, width, now)]
-    used = len(shown) + _FIXED_LINES + len(state) + len(keys)
-    if len(shown) < len(board.pages):
-        lines.append(Text(f"and {len(board.pages) - len(shown)} more users", style="dim"))
-        used += 1
-    lines += [Text(), *state, Text()]
-    notes = list(board.notes)[-(height - used) :] if height > used else []
-    lines += [_one_line(f"{note.at:%H:%M:%S}  {note.text}", "yellow") for note in notes]
-    lines += [Text(), *keys]
-    return Group(*lines)
+    hidden = len(board.pages) - len(shown)
+    more = [Text(f"and {hidden} more users", style="dim")] if hidden else []
+    left = height - around - len(shown) - len(more)
+    notes = [
+        _one_line(f"{note.at:%H:%M:%S}  {note.text}", "yellow")
+        for note in (list(board.notes)[-left:] if left > 0 else [])
+    ]
+    return Group(
+        _title(width), *gap, _table(shown, width, now), *more, *gap, *state, *gap, *notes, *gap, *keys
+    )
 
 
 def _title(width: int) -> Text:

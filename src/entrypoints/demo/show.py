@@ -1,6 +1,7 @@
 """Chooses the screen, runs the demo on it, and says at the end what came of it."""
 
 import asyncio
+import os
 import sys
 
 from rich.console import Console
@@ -29,6 +30,9 @@ async def _show(options: DemoOptions) -> int:
     demo = Demo(options, board, screen)
     try:
         await demo.run()
+    except BrokenPipeError:
+        # The reader, such as `head`, has seen enough; what is still buffered has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     finally:
         screen.close()
     sentence, as_promised = demo.verdict()
