@@ -55,6 +55,15 @@ class PartitionPoisoned(EventBridgeError):
         super().__init__(f"{partition} cannot be read at offset {offset}: {detail}")
 
 
+class PositionOutOfLog(EventBridgeError):
+    """The log does not hold the position: retention or truncation has overtaken the reader."""
+
+    def __init__(self, partition: Partition, position: int) -> None:
+        self.partition = partition
+        self.position = position
+        super().__init__(f"{partition} has no offset {position} any more, or not yet")
+
+
 class DeadLettersUnavailable(EventBridgeError):
     """The dead letters cannot be written now; nothing may be skipped meanwhile."""
 

@@ -8,7 +8,7 @@ from ..domain.assignment import Halt, HaltReason
 from ..domain.delivery import Partition
 from ..domain.partition_ledger import Consequence, Refused, Rewind, Span, StateLost
 from .dead_lettering import DeadLettering
-from .errors import CircuitOpen, NotAssigned, PartitionPoisoned
+from .errors import CircuitOpen, NotAssigned, PartitionPoisoned, PositionOutOfLog
 from .intake import Intake, Sorted
 from .opening import OpenPartition
 from .ports import Clock, DeadLetter, EventSource, Record, Telemetry, Tracing
@@ -68,6 +68,9 @@ class PartitionRun:
                     )
                 except PartitionPoisoned as error:
                     self.halt(Halt(HaltReason.POISONED, str(error)))
+                    break
+                except PositionOutOfLog as error:
+                    log.warning("%s: where to go on is decided anew", error, extra=self._where)
                     break
                 self.polled_at = self._clock.monotonic()
                 if run != self.ledger.run:

@@ -31,7 +31,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
     offset: int
     timestamp: int
-    """Milliseconds since the epoch."""
+    """Milliseconds since the epoch; -1 where the source knows none."""
     key: bytes | None
     value: bytes | None
     headers: Sequence[tuple[str, bytes | None]] = ()
@@ -48,7 +48,7 @@ class Polled(msgspec.Struct, frozen=True, gc=False):
 
 
 class LogBounds(msgspec.Struct, frozen=True, gc=False):
-    """First offset kept and the one after the last that may be read."""
+    """First offset kept and the one after the last that may be read (committed, in transactions)."""
 
     start: int
     end: int
@@ -73,20 +73,21 @@ class AssignmentListener(Protocol):
 
 class EventSource(Protocol):
     """A log of records in partitions, read by the members of a group. Calls raise
-    `SourceUnavailable`, `SourceMisconfigured`, and `NotAssigned` for a partition that is not ours."""
+    `SourceUnavailable`, `SourceMisconfigured`, and `NotAssigned` for a partition that is not ours,
+    unless they say otherwise."""
 
     async def start(self, listener: AssignmentListener) -> None:
         """Join the group; assignments are told to the listener from now on."""
 
     async def stop(self) -> None:
-        """Leave the group and close, within a few seconds, however the servers behave."""
+        """Leave the group and close, within a few seconds, however the servers behave. Revokes nothing."""
 
     async def poll(self, partition: Partition, max_records: int, wait_seconds: float) -> Polled:
         """Read on in one partition: at once if there is something, else wait up to `wait_seconds`.
 
         At most one poll per partition at a time; polls of different partitions run side by side. An
         error costs the other partitions nothing. A seek or pause during the wait makes it return
-        nothing. Never cancelled by the caller. Raises `PartitionPoisoned`.
+        nothing. Never cancelled by the caller. Raises `PartitionPoisoned` and `PositionOutOfLog`.
         """
 
     def seek(self, partition: Partition, offset: int) -> None:
@@ -111,7 +112,7 @@ class EventSource(Protocol):
         """All partitions of a topic, assigned to us or not."""
 
     async def bounds(self, partition: Partition) -> LogBounds:
-        """The log's first offset, and its end (the high watermark)."""
+        """The log's first offset, and its end."""
 
     async def timestamp_at(self, partition: Partition, offset: int) -> int | None:
         """The timestamp (ms) of the record at exactly `offset`, None if there is no record.

@@ -113,8 +113,8 @@ class PartitionLedger:
     def polled(self, run: int, next_offset: int, last: tuple[int, int] | None) -> Span | None:
         """Take note of a poll, begun in `run`, that moved the position to `next_offset`.
 
-        `last` is (offset, timestamp in ms) of its last record, None if it had none. Answers None where
-        the poll is void or moved nothing.
+        `last` is (offset, timestamp in ms, negative if unknown) of its last record, None if it had none.
+        Answers None where the poll is void or moved nothing.
         """
         if run != self.run or next_offset <= self.position:
             return None
@@ -206,6 +206,8 @@ class PartitionLedger:
         self._pending.clear()
 
     def _mark(self, shard: int, upto: int, timestamp: int | None) -> Mark:
+        if timestamp is not None and timestamp < 0:
+            timestamp = None
         return Mark(self.partition, self.previous[shard], upto, timestamp, self.epochs[shard])
 
     def _take(self, shard: int, answer: Answer) -> Consequence:

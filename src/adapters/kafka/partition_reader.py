@@ -16,10 +16,17 @@ from aiokafka.errors import (
     UnsupportedCodecError,
 )
 
-from ...application.errors import NotAssigned, PartitionPoisoned, SourceMisconfigured, SourceUnavailable
+from ...application.errors import (
+    NotAssigned,
+    PartitionPoisoned,
+    PositionOutOfLog,
+    SourceMisconfigured,
+    SourceUnavailable,
+)
 from ...application.ports import LogBounds, Polled, Record
 from ...domain.delivery import Partition
 from .foreign_errors import described, translated
+from .inside_aiokafka import hand_out_plainly
 
 log = logging.getLogger(__name__)
 
@@ -216,6 +223,7 @@ class PartitionReader:
         """aiokafka's records; after a failure one by one, so that what comes before the bad one is had."""
         timeout_ms = round(limit_seconds * 1000)
         if not self._failures:
+            hand_out_plainly(self._consumer, self._tp)
             found = await self._consumer.getmany(self._tp, timeout_ms=timeout_ms, max_records=max_records)
             whole: Sequence[Any] = found.get(self._tp, ())
             return whole
@@ -246,7 +254,7 @@ class PartitionReader:
             return Polled((record,), position + 1)
         self._consumer.seek(self._tp, position)
         if isinstance(error, OffsetOutOfRangeError):
-            raise PartitionPoisoned(self.partition, position, "the log does not hold it") from error
+            raise PositionOutOfLog(self.partition, position) from error
         if isinstance(error, KafkaError) and not isinstance(error, CORRUPTIONS):
             if not isinstance(error, TopicAuthorizationFailedError):
                 self._troubled(error)

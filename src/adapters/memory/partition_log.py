@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 
-from ...application.errors import PartitionPoisoned
+from ...application.errors import PartitionPoisoned, PositionOutOfLog
 from ...application.ports import LogBounds, Polled, Record
 from ...domain.delivery import Partition
 
@@ -51,10 +51,12 @@ class PartitionLog:
         self._poisoned = offset
 
     def read(self, position: int, limit: int) -> Polled:
-        """Up to `limit` records from the position on. Raises `PartitionPoisoned`.
+        """Up to `limit` records from the position on. Raises `PartitionPoisoned`, `PositionOutOfLog`.
 
         Past the last record, `next_offset` is the end, over whatever gap there is.
         """
+        if not self._start <= position <= self._end:
+            raise PositionOutOfLog(self._partition, position)
         if position == self._poisoned:
             raise PartitionPoisoned(self._partition, position, "its checksum is wrong")
         readable, end = len(self._offsets), self._end

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from eventbridge.application.errors import PartitionPoisoned
+from eventbridge.application.errors import PositionOutOfLog
 from eventbridge.application.ports import LogBounds, Polled
 from eventbridge.domain.delivery import Partition
 from tests.integration.kafka.conftest import MakeSettings
@@ -136,10 +136,10 @@ async def test_a_position_that_the_log_does_not_hold_is_reported_at_once(
         member.source.seek(partition, 1000)
         member.source.seek(other, 0)
 
-        with pytest.raises(PartitionPoisoned, match="offset 1000") as poisoned:
+        with pytest.raises(PositionOutOfLog, match="offset 1000") as beyond:
             await member.source.poll(partition, 10, 10)
         (record,) = await member.read(other, 1)
 
-        assert (poisoned.value.partition, poisoned.value.offset) == (partition, 1000)
+        assert (beyond.value.partition, beyond.value.position) == (partition, 1000)
         assert record.value == b"other"
         assert await member.source.timestamp_at(partition, 1000) is None

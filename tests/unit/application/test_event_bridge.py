@@ -234,6 +234,22 @@ async def test_what_retention_took_is_counted_and_the_policy_obeyed() -> None:
     assert going_on.telemetry.counts["dropped:retention"] == 5
 
 
+async def test_retention_that_overtakes_a_run_is_counted_too() -> None:
+    world = BridgeUnderTest(partitions=1, policy=AssignmentPolicy(on_retention_loss=OnRetentionLoss.CONTINUE))
+    async with world.running():
+        world.produce(10)
+        await eventually(lambda: world.committed() == 10)
+        world.source.pause([P0])
+        world.produce(20)
+        world.log.trim(P0, 25)
+
+        world.source.resume([P0])
+        await eventually(lambda: world.committed() == 30)
+
+    assert world.applied() == [(0, n) for n in [*range(10), *range(25, 30)]]
+    assert world.telemetry.counts["dropped:retention"] == 15
+
+
 async def test_a_stream_of_the_wrong_type_costs_only_its_own_event() -> None:
     world = BridgeUnderTest(partitions=1)
     world.sink.occupy(user(USERS[2]))

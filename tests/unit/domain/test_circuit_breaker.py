@@ -4,6 +4,7 @@ import dataclasses
 from math import inf, nan
 
 import pytest
+
 from eventbridge.domain.circuit_breaker import BreakerPolicy, CircuitBreaker, CircuitState, Permit
 
 CLOSED, OPEN, HALF_OPEN = CircuitState.CLOSED, CircuitState.OPEN, CircuitState.HALF_OPEN

@@ -4,10 +4,11 @@ from dataclasses import dataclass, field
 from math import floor
 from typing import Literal
 
-from eventbridge.domain.circuit_breaker import BreakerPolicy, CircuitBreaker, CircuitState, Permit
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
+
+from eventbridge.domain.circuit_breaker import BreakerPolicy, CircuitBreaker, CircuitState, Permit
 
 # Eighths are exact in binary: the reference may add up times in another order and still agree to the bit.
 EIGHTHS = st.integers(1, 80).map(lambda eighths: eighths / 8)
