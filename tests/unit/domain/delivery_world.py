@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from eventbridge.adapters.memory.shard import MemoryShard, ShardState
 from eventbridge.domain.assignment import AssignmentPolicy, Halt, Initialise, Resume, Situation, plan
-from eventbridge.domain.delivery import Answer, Batch, Commit, Entry, Mark, Partition
-from eventbridge.domain.partition_ledger import PartitionLedger, Rewind, Span, StateLost
+from eventbridge.domain.delivery import Answer, Applied, Batch, Commit, Entry, Mark, Partition
+from eventbridge.domain.partition_ledger import PartitionLedger, Rewind, Span
 from eventbridge.domain.routing import EventScope, Target
 
 SHARDS = 3
@@ -215,7 +215,7 @@ class World:
             if number == give_up_after:
                 return False
             answers.append(self._mark(shard, mark))
-        lowest = min(answer.watermark for answer in answers if not isinstance(answer, StateLost))
+        lowest = min(answer.watermark for answer in answers if isinstance(answer, Applied))
         self.commits[partition] = Commit(lowest + 1, decision.stamp.encode())
         return True
 

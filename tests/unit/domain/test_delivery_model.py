@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from eventbridge.adapters.memory.shard import MemoryShard, Watermark
+from eventbridge.domain import assignment
 from eventbridge.domain.assignment import AssignmentPolicy, Plan, Resume, Situation
 from eventbridge.domain.delivery import Answer, Batch, Gap
 from eventbridge.domain.partition_ledger import PartitionLedger, Rewind
@@ -85,7 +86,7 @@ class SetsWatermark(MemoryShard):
 
 def resumes_from_commit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reads on where Kafka's commit says, not where the watermarks do."""
-    decide = delivery_world.plan
+    decide = assignment.plan
 
     def plan(facts: Situation, policy: AssignmentPolicy) -> Plan:
         decision = decide(facts, policy)
