@@ -44,6 +44,7 @@ class RedisServer(LocalServer):
         super().__init__()
         self.program = program or shutil.which("redis-server") or embedded_program() or "redis-server"
         self.port = port or free_port()
+        self.bus_port = self.port + 10_000
         self.tls = tls
         self._users = dict(users or {})
         self._options: dict[str, Option] = {
@@ -72,6 +73,10 @@ class RedisServer(LocalServer):
             self._options["replicaof"] = f"127.0.0.1 {replica_of.port}"
         if cluster:
             self._options |= {"cluster-enabled": True, "cluster-node-timeout": 1000}
+            if self.version >= (7, 0):
+                # The usual port + 10000 lies among those that the kernel gives to outgoing connections.
+                self.bus_port = free_port()
+                self._options["cluster-port"] = self.bus_port
         self._options |= {name.replace("_", "-"): value for name, value in options.items()}
 
     @property

@@ -85,7 +85,7 @@ class RedisCluster(_Several):
         super().start()
         first = self.primaries[0]
         for other in self.servers[1:]:
-            first.command("CLUSTER", "MEET", "127.0.0.1", other.port)
+            first.command("CLUSTER", "MEET", "127.0.0.1", other.port, other.bus_port)
         bounds = [0, 5461, 10923, 16384]
         for primary, low, high in zip(self.primaries, bounds[:-1], bounds[1:], strict=True):
             primary.command("CLUSTER", "ADDSLOTSRANGE", low, high - 1)

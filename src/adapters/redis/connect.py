@@ -73,7 +73,6 @@ def _to_cluster(address: Address, timeout: float) -> ClusterLink:
         startup_nodes=nodes,
         max_connections=MAX_CALLS,
         retry=Retry(NoBackoff(), 0),
-        cluster_error_retry_attempts=0,
         require_full_coverage=False,
         **options,
     )

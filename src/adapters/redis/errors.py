@@ -55,10 +55,7 @@ addressed as if it were alone, WRONGTYPE only from our own hashes (a stream's is
 _MESSAGES = (
     ("unknown command", "unknown_command"),
     ("Unknown Redis command", "unknown_command"),
-    ("can't access at least one of the keys", "rights"),
-    ("has no permissions", "rights"),
-    ("this user has no permissions", "rights"),
-    ("can't run this command", "rights"),
+    ("The user executing the script can't", "rights"),
     ("WAITAOF cannot be used", "durability"),
     ("without any password configured", "authentication"),
     ("Cluster mode is not enabled", "cluster"),

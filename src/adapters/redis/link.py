@@ -25,7 +25,8 @@ Reply = object
 
 _MAX_REDIRECTS = 5
 
-_pack: Callable[[Command], bytes] = getattr(hiredis, "pack_command")  # noqa: B009 - its stub knows 1-tuples only
+pack: Callable[[Command], bytes] = getattr(hiredis, "pack_command")  # noqa: B009 - its stub knows 1-tuples only
+"""The bytes of a command."""
 
 
 class Link(Protocol):
@@ -41,6 +42,15 @@ class Link(Protocol):
         Never sends them twice, except where the server said that it did not carry them out (MOVED, ASK).
         Raises `SinkUnavailable` and `SinkMisconfigured`.
         """
+
+    async def home(self, key: str) -> str:
+        """Name the server that has `key`, as far as is known. Raises like `call`."""
+
+    async def dial(self, home: str) -> Connection:
+        """Connect to such a server, apart from all calls; whoever asked closes it. Raises like `call`."""
+
+    def doubt(self) -> None:
+        """Take it that keys may have moved to other servers."""
 
     async def close(self) -> None:
         """Close every connection."""
@@ -68,6 +78,20 @@ class ServerLink:
                 finally:
                     await self._pool.release(connection)
 
+    async def home(self, key: str) -> str:
+        """As in `Link`: it is one and the same."""
+        del key
+        return ""
+
+    async def dial(self, home: str) -> Connection:
+        """As in `Link`."""
+        del home
+        make: Callable[[], Connection] = self._pool.make_connection
+        return await _dialled(make(), self.timeout)
+
+    def doubt(self) -> None:
+        """As in `Link`: whoever connects asks anew anyway."""
+
     async def close(self) -> None:
         """As in `Link`."""
         await self._pool.disconnect()
@@ -92,26 +116,52 @@ class ClusterLink:
         """As in `Link`."""
         with _foreign_errors_mapped():
             async with asyncio.timeout(self.timeout), self._free:
-                await self._client.initialize()
-                if self._slots_doubtful:
-                    await self._client.nodes_manager.initialize()
-                    self._slots_doubtful = False
+                await self._know_slots()
                 try:
                     return await self._follow(key, commands)
                 except BaseException:
                     self._slots_doubtful = True
                     raise
 
+    async def home(self, key: str) -> str:
+        """As in `Link`: `host:port`."""
+        with _foreign_errors_mapped():
+            async with asyncio.timeout(self.timeout):
+                await self._know_slots()
+                return self._node(key, None).name
+
+    async def dial(self, home: str) -> Connection:
+        """As in `Link`."""
+        with _foreign_errors_mapped():
+            node = self._client.get_node(node_name=home)
+            if node is None:
+                raise SlotNotCoveredError("a node has left the Cluster")
+            make: Callable[..., Connection] = node.connection_class
+            return await _dialled(make(**node.connection_kwargs), self.timeout)
+
+    def doubt(self) -> None:
+        """As in `Link`."""
+        self._slots_doubtful = True
+
     async def close(self) -> None:
         """As in `Link`."""
         await self._client.aclose()
+
+    async def _know_slots(self) -> None:
+        await self._client.initialize()
+        if self._slots_doubtful:
+            await self._client.nodes_manager.initialize()
+            self._slots_doubtful = False
 
     async def _follow(self, key: str, commands: Sequence[Command]) -> Sequence[Reply]:
         asked: AskError | None = None
         replies: Sequence[Reply] = ()
         for _ in range(_MAX_REDIRECTS):
             node = self._node(key, asked)
-            if asked:
+            if asked and commands[0] == ("MULTI",):
+                # Within a transaction ASKING would be queued; said before it, it holds to the end.
+                replies = (await _on_node(node, [("ASKING",), *commands]))[1:]
+            elif asked:
                 asking = [part for command in commands for part in (("ASKING",), command)]
                 replies = (await _on_node(node, asking))[1::2]
             else:
@@ -148,7 +198,7 @@ async def _on_node(node: ClusterNode, commands: Sequence[Command]) -> Sequence[R
 
 async def _exchange(connection: Connection, commands: Sequence[Command]) -> Sequence[Reply]:
     # redis-py closes the connection on whatever interrupts a send or a read (≥ 8.1).
-    await connection.send_packed_command([_pack(command) for command in commands], check_health=False)
+    await connection.send_packed_command([pack(command) for command in commands], check_health=False)
     replies: list[Reply] = []
     try:
         for _ in commands:
@@ -160,6 +210,18 @@ async def _exchange(connection: Connection, commands: Sequence[Command]) -> Sequ
         if len(replies) < len(commands):
             await connection.disconnect(nowait=True)
     return replies
+
+
+async def _dialled(connection: Connection, timeout: float) -> Connection:
+    with _foreign_errors_mapped():
+        connect: Callable[[], Awaitable[None]] = connection.connect
+        try:
+            async with asyncio.timeout(timeout):
+                await connect()
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+    return connection
 
 
 @contextmanager

@@ -68,6 +68,7 @@ MISCONFIGURED = [
         reply("ERR The user executing the script can't run this command or subcommand script: ab"),
         "rights",
     ),
+    (reply("ERR The user executing the script can't publish to the channel mentioned"), "rights"),
     (reply("ERR unknown command 'EVALSHA', with args beginning with: "), "unknown_command"),
     (reply("ERR Unknown Redis command called from script"), "unknown_command"),
     (reply("WRONGTYPE Operation against a key holding the wrong kind of value"), "wrong_type"),

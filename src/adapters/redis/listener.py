@@ -1,0 +1,146 @@
+"""One connection that is subscribed to channels, from dialling to its end."""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import hiredis
+from redis.exceptions import ResponseError
+
+from ...application.errors import SinkUnavailable
+from .errors import FOREIGN, classify
+from .link import Command, Link
+from .push_stream import PushStream
+
+_TICK_SECONDS: Final = 1.0
+"""Between looks at whether anything was heard; where nothing was, the server is asked by PING."""
+
+_SILENT_TICKS: Final = 3
+"""After so many without a byte the connection counts as dead. Ticks, not time: a process that was stopped
+for a while must not take its own silence for the server's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """Who is told what comes."""
+
+    confirmed: Callable[[str], None]
+    """The server confirmed the subscription to a channel."""
+    message: Callable[[str, bytes], None]
+    """A message came on a channel."""
+    moved: Callable[[str], None]
+    """The server serves the channel no more: its slot is elsewhere."""
+    room: Callable[[], Awaitable[None]]
+    """Returns when more may be read."""
+
+
+class Listener:
+    """Listens at one server, to channels that come and go."""
+
+    def __init__(self, link: Link, home: str, receiver: Receiver, *, sharded: bool) -> None:
+        self._link = link
+        self._home = home
+        self._receiver = receiver
+        self._subscribe = "SSUBSCRIBE" if sharded else "SUBSCRIBE"
+        self._unsubscribe = "SUNSUBSCRIBE" if sharded else "UNSUBSCRIBE"
+        self._wanted: dict[str, None] = {}
+        self._asked: set[str] = set()
+        self._leaving: Counter[str] = Counter()
+        self._nudge = asyncio.Event()
+        self._heard = True
+        self.confirmed: set[str] = set()
+        """Channels that are subscribed to now."""
+
+    def add(self, channel: str) -> None:
+        """Subscribe to a channel soon."""
+        self._wanted[channel] = None
+        self._nudge.set()
+
+    def drop(self, channel: str) -> None:
+        """Unsubscribe from it soon."""
+        self._wanted.pop(channel, None)
+        self._nudge.set()
+
+    async def run(self) -> None:
+        """Connect, and listen until it is cancelled. Raises `SinkUnavailable` and `SinkMisconfigured`."""
+        stream = PushStream(await self._link.dial(self._home))
+        reading = asyncio.create_task(self._read(stream))
+        reading.add_done_callback(lambda _: self._nudge.set())
+        try:
+            await self._keep(stream, reading)
+        except FOREIGN as error:
+            raise classify(error) from error
+        finally:
+            reading.cancel()
+            await stream.close()
+            with contextlib.suppress(asyncio.CancelledError, *FOREIGN):
+                await reading
+
+    async def _keep(self, stream: PushStream, reading: asyncio.Task[None]) -> None:
+        clock = asyncio.get_running_loop().time
+        tick, silent = clock() + _TICK_SECONDS, 0
+        while True:
+            self._nudge.clear()
+            if reading.done():
+                reading.result()
+            if commands := self._changes():
+                await stream.send(*commands)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(tick):
+                    await self._nudge.wait()
+            if clock() >= tick:
+                silent = 0 if self._heard else silent + 1
+                if silent == _SILENT_TICKS:
+                    raise SinkUnavailable("timeout", "nothing is heard on the subscription")
+                self._heard = False
+                await stream.send(("PING",))
+                tick = clock() + _TICK_SECONDS
+
+    def _changes(self) -> list[Command]:
+        """What to send so that the server's channels are the wanted ones.
+
+        One channel a command: in a Cluster each lies in a slot of its own.
+        """
+        wanted = self._wanted.keys()
+        left = self._asked - wanted
+        commands: list[Command] = [(self._unsubscribe, channel) for channel in left]
+        commands += [(self._subscribe, channel) for channel in wanted if channel not in self._asked]
+        self._leaving.update(left)
+        self._asked = set(wanted)
+        return commands
+
+    async def _read(self, stream: PushStream) -> None:
+        while True:
+            frames = await stream.read()
+            for frame in frames:
+                if isinstance(frame, hiredis.PushNotification):
+                    self._pushed(frame)
+                elif isinstance(frame, ResponseError):
+                    raise frame
+            # A taker that is late is no silence of the server's.
+            self._heard = True
+            await self._receiver.room()
+            self._heard = True
+
+    def _pushed(self, push: Any) -> None:  # noqa: ANN401 - a list whose parts depend on the first
+        kind = push[0]
+        if kind in {b"message", b"smessage"}:
+            self._receiver.message(push[1].decode(), push[2])
+        elif kind in {b"subscribe", b"ssubscribe"}:
+            channel = push[1].decode()
+            self.confirmed.add(channel)
+            self._receiver.confirmed(channel)
+        elif kind in {b"unsubscribe", b"sunsubscribe"} and push[1] is not None:
+            self._left(push[1].decode())
+
+    def _left(self, channel: str) -> None:
+        self.confirmed.discard(channel)
+        if self._leaving[channel]:
+            self._leaving[channel] -= 1
+            return
+        self._wanted.pop(channel, None)
+        self._asked.discard(channel)
+        self._receiver.moved(channel)

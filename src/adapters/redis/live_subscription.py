@@ -1,0 +1,70 @@
+"""Live copies of the shards of interest, as the script publishes them (DELIVERY.md 5.3)."""
+
+from collections.abc import AsyncIterator, Sequence
+
+from ...application.gateway_ports import (
+    EpochChanged,
+    FeedEntry,
+    Interrupted,
+    LiveEntry,
+    LiveNews,
+    Subscribed,
+)
+from ...domain.position import InvalidPosition, StreamId
+from . import keys
+from .link import Link
+from .live_format import LiveCopy, UnreadableLiveMessage, decode
+from .subscription import Subscription
+
+
+class LiveSubscription:
+    """The live channels of shards; `sharded` as the script publishes (`script.publishes_sharded`)."""
+
+    def __init__(self, link: Link, *, sharded: bool) -> None:
+        self._shard_of: dict[str, int] = {}
+        self._subscription: Subscription[LiveNews] = Subscription(
+            link,
+            confirmed=lambda channel: (Subscribed(self._shard_of[channel]),),
+            interrupted=lambda channel: (Interrupted(self._shard_of[channel]),),
+            published=self._published,
+            sharded=sharded,
+        )
+
+    def watch(self, shard: int) -> None:
+        """As in `EventFeed`."""
+        channel = keys.live(shard)
+        self._shard_of[channel] = shard
+        self._subscription.watch(channel)
+
+    def unwatch(self, shard: int) -> None:
+        """As in `EventFeed`."""
+        self._subscription.unwatch(keys.live(shard))
+
+    def news(self) -> AsyncIterator[Sequence[LiveNews]]:
+        """As `EventFeed.live`."""
+        return self._subscription.news()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._subscription.close()
+
+    def _published(self, channel: str, message: bytes) -> Sequence[LiveNews]:
+        """Take a message apart; one that cannot be read is passed over, since the stream is the truth."""
+        try:
+            found = decode(message)
+            if not found.copies:
+                return (EpochChanged(self._shard_of[channel], found.epoch),)
+            return [LiveEntry(copy.target, found.epoch, _entry(copy)) for copy in found.copies]
+        except (UnreadableLiveMessage, InvalidPosition):
+            return ()
+
+
+def _entry(copy: LiveCopy) -> FeedEntry:
+    return FeedEntry(
+        StreamId.parse(copy.id),
+        StreamId.parse(copy.prev),
+        copy.event,
+        copy.data,
+        copy.timestamp,
+        copy.traceparent,
+    )

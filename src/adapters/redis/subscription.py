@@ -1,0 +1,166 @@
+"""Subscriptions that stay: to channels of interest, over one connection to each server that has some.
+
+The server is told at once what is of interest and what no more. A connection that breaks, or on which
+nothing is heard for some seconds although the server is asked, is replaced, and every confirmation is
+handed on: a second one of the same channel is the only sign that messages may have been missed.
+"""
+
+import asyncio
+import logging
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from typing import Final, Generic, TypeVar
+
+from ...application.errors import SinkMisconfigured, SinkUnavailable
+from .link import Link
+from .listener import Listener, Receiver
+from .news_queue import NewsQueue
+
+log = logging.getLogger(__name__)
+
+_FIRST_PAUSE: Final = 0.05
+_LONGEST_PAUSE: Final = 1.0
+"""Seconds between attempts to connect, before jitter takes up to half of it away."""
+
+N = TypeVar("N")
+
+
+class Subscription(Generic[N]):
+    """Channels of interest and what comes on them, turned into news of the caller's own kind.
+
+    Each function answers the news that its event is worth: `confirmed` a subscription that holds from now
+    on, `interrupted` one that held and was cut, `published` a message.
+    `sharded`: by SSUBSCRIBE, which of a Cluster's nodes only the one with the channel's slot serves.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        *,
+        confirmed: Callable[[str], Iterable[N]],
+        interrupted: Callable[[str], Iterable[N]],
+        published: Callable[[str, bytes], Iterable[N]],
+        sharded: bool = False,
+    ) -> None:
+        self._link = link
+        self._confirmed = confirmed
+        self._interrupted = interrupted
+        self._published = published
+        self._sharded = sharded
+        self._interest: Counter[str] = Counter()
+        self._listeners: dict[str, Listener] = {}
+        self._listener_of: dict[str, Listener] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._changed = asyncio.Event()
+        self._queue: NewsQueue[N] = NewsQueue()
+        self._failures = 0
+
+    def watch(self, channel: str) -> None:
+        """Be interested in a channel; counted."""
+        self._interest[channel] += 1
+        if self._interest[channel] == 1:
+            self._changed.set()
+
+    def unwatch(self, channel: str) -> None:
+        """Be interested once less."""
+        if self._interest[channel] > 1:
+            self._interest[channel] -= 1
+            return
+        del self._interest[channel]
+        if listener := self._listener_of.pop(channel, None):
+            listener.drop(channel)
+
+    async def news(self) -> AsyncIterator[Sequence[N]]:
+        """Yield what comes, in batches, without end; raises nothing but cancellation.
+
+        Connected while it is iterated, by one at a time.
+        """
+        if self._tasks:
+            raise RuntimeError("a subscription is iterated by one at a time")
+        self._changed.set()
+        self._begin(self._keep())
+        try:
+            while True:
+                yield await self._queue.take()
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._queue.clear()
+
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _keep(self) -> None:
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            failure = None
+            for channel in [each for each in self._interest if each not in self._listener_of]:
+                try:
+                    home = await self._link.home(channel)
+                except (SinkUnavailable, SinkMisconfigured) as error:
+                    failure = error
+                else:
+                    self._listen(home, channel)
+            if failure:
+                await self._recover(failure)
+                self._changed.set()
+
+    def _listen(self, home: str, channel: str) -> None:
+        if channel not in self._interest:
+            return
+        listener = self._listeners.get(home)
+        if listener is None:
+            receiver = Receiver(self._on_confirmed, self._on_message, self._on_moved, self._queue.room)
+            listener = Listener(self._link, home, receiver, sharded=self._sharded)
+            self._listeners[home] = listener
+            self._begin(self._run(home, listener))
+        self._listener_of[channel] = listener
+        listener.add(channel)
+
+    async def _run(self, home: str, listener: Listener) -> None:
+        try:
+            await listener.run()
+        except (SinkUnavailable, SinkMisconfigured) as error:
+            self._link.doubt()
+            for channel in listener.confirmed & self._interest.keys():
+                self._queue.put(self._interrupted(channel))
+            await self._recover(error)
+        finally:
+            del self._listeners[home]
+            for channel in [each for each, by in self._listener_of.items() if by is listener]:
+                del self._listener_of[channel]
+            self._changed.set()
+
+    async def _recover(self, error: Exception) -> None:
+        if not self._failures:
+            log.warning("the subscription in Redis is cut and tried again: %s", error)
+        self._failures += 1
+        pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(self._failures - 1, 10))
+        await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads attempts
+
+    def _on_confirmed(self, channel: str) -> None:
+        if self._failures:
+            log.info("the subscription in Redis holds again")
+            self._failures = 0
+        if channel in self._interest:
+            self._queue.put(self._confirmed(channel))
+
+    def _on_message(self, channel: str, message: bytes) -> None:
+        if channel in self._interest:
+            self._queue.put(self._published(channel, message), len(message))
+
+    def _on_moved(self, channel: str) -> None:
+        if self._listener_of.pop(channel, None):
+            self._link.doubt()
+            self._queue.put(self._interrupted(channel))
+            self._changed.set()
