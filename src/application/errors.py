@@ -76,3 +76,35 @@ class CircuitOpen(EventBridgeError):
 
     def __init__(self) -> None:
         super().__init__("the circuit is open: the sink is not called")
+
+
+class Unauthorized(EventBridgeError):
+    """A page did not prove who it is (401). `reason` is a short phrase that repeats nothing of the proof."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"not authorised: {reason}")
+
+
+class KeysUnavailable(Unauthorized):
+    """Whether a token is good cannot be said yet: its key is still being fetched. Trying again may help.
+
+    Not a 401 for an `EventSource`, which would give up for good.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("the key of the token is not known yet")
+
+
+class ForbiddenOrigin(EventBridgeError):
+    """A cookie authenticates the request, but not a page that may make it (403)."""
+
+    def __init__(self) -> None:
+        super().__init__("a cookie counts only from an origin on the list (gateway.cors_origins)")
+
+
+class Revoked(EventBridgeError):
+    """The token is good, but it or its user was revoked (204: an `EventSource` then stops)."""
+
+    def __init__(self) -> None:
+        super().__init__("the token or its user was revoked")
