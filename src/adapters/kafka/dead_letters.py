@@ -12,6 +12,7 @@ from ...application.errors import DeadLettersUnavailable
 from ...application.ports import DeadLetter
 from .client_manager import KafkaClientManager
 from .foreign_errors import described
+from .unbroken_start import started
 
 log = logging.getLogger(__name__)
 
@@ -61,8 +62,13 @@ class KafkaDeadLetters:
 
     async def _connected(self) -> AIOKafkaProducer:
         if self._producer is None:
-            self._producer = self._clients.producer()
-            await self._producer.start()
+            producer = self._clients.producer()
+            try:
+                await started(producer.start())
+            except BaseException:
+                await _closed(producer, self._clients.settings.stop_limit_seconds)
+                raise
+            self._producer = producer
         return self._producer
 
     async def _keep(self, producer: AIOKafkaProducer, letters: Sequence[DeadLetter]) -> None:

