@@ -92,7 +92,11 @@ class BridgeUnderTest:
             on_change=lambda _, after: self.telemetry.circuits.append(after.value),
         )
         self.gate = SinkGate(breaker)
-        fast = {"checkpoint_seconds": 0.05, "commit_interval_seconds": 0.05, "halt_retry_seconds": 0.1}
+        fast: dict[str, Any] = {
+            "checkpoint_seconds": 0.05,
+            "commit_interval_seconds": 0.05,
+            "halt_retry_seconds": 0.1,
+        }
         self.bridge = DomainEventBridgeService(
             source=self.source,
             sink=self.sink,
