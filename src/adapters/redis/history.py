@@ -1,6 +1,6 @@
 """Reading a target's stream: pages of what is kept, its end, and what comes after."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 import msgspec
@@ -87,7 +87,7 @@ class StreamHistory:
 
     async def follow(
         self, target: Target, after: Position | None
-    ) -> AsyncIterator[tuple[Position, StreamEntry]]:
+    ) -> AsyncGenerator[tuple[Position, StreamEntry], None]:
         """Yield what follows a position, as it comes, without end; each entry with its position.
 
         Asks by explicit ids alone (`$` would skip what comes between two reads) and holds a connection

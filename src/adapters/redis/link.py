@@ -7,7 +7,7 @@ cancellation, is closed: no later call can read a reply that is not its own.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 import hiredis
 from redis.asyncio import Connection, ConnectionPool
@@ -97,8 +97,9 @@ class ServerLink:
         await self._pool.disconnect()
 
     async def _connection(self) -> Connection:
-        get: Callable[[], Awaitable[Connection]] = self._pool.get_connection
-        return await get()
+        get: Callable[[], Awaitable[Any]] = self._pool.get_connection
+        connection: Connection = await get()
+        return connection
 
 
 class ClusterLink:
@@ -212,11 +213,11 @@ async def _exchange(connection: Connection, commands: Sequence[Command]) -> Sequ
     return replies
 
 
-async def _dialled(connection: Connection, timeout: float) -> Connection:
+async def _dialled(connection: Connection, limit: float) -> Connection:
     with _foreign_errors_mapped():
         connect: Callable[[], Awaitable[None]] = connection.connect
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(limit):
                 await connect()
         except BaseException:
             await connection.disconnect(nowait=True)

@@ -9,7 +9,7 @@ from .link import Link
 from .settings import Durability
 
 RULES = (
-    "~eb:* &eb:* +hello +ping +info +client|setinfo +client|setname +script|load +evalsha "
+    "~eb:* &eb:* +hello +ping +info +client|setname +script|load +evalsha "
     "+hget +hset +hsetnx +hmget +hgetall +hdel +xadd +xrevrange +expire +time +publish +wait"
 )
 """ACL rules of a user for the bridge alone, on one server or under Sentinels (not yet `+select` for a
@@ -19,7 +19,7 @@ CLUSTER_RULES = f"{RULES} +spublish +cluster|slots +command +asking"
 """The same for a Cluster."""
 
 READER_RULES = (
-    "~eb:* +hello +ping +client|setinfo +client|setname "
+    "~eb:* +hello +ping +client|setname "
     "+hget +hmget +xrange +xrevrange +xread +multi +exec +time +info +hgetall +hsetnx"
 )
 """ACL rules of a user for `tail` alone."""

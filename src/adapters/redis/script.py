@@ -37,7 +37,7 @@ def new_epoch() -> str:
 @cache
 def source_for(version: Version) -> str:
     """Return the script as such a server takes it: 6.2 does not know the first line."""
-    text = (files(__package__) / "apply.lua").read_text(encoding="utf-8")
+    text = (files(__name__.rpartition(".")[0]) / "apply.lua").read_text(encoding="utf-8")
     return f"#!lua\n{text}" if version >= SHEBANG_SINCE else text
 
 

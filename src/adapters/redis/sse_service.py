@@ -1,6 +1,6 @@
 """`RedisSSEService`: the sink that remembers what was applied, and the streams that pages read."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Self
 
 from ...application.errors import SinkUnavailable
@@ -112,7 +112,9 @@ class RedisSSEService:
         """Return the position after which only new entries come; None where all are new."""
         return await self._streams.end(target)
 
-    def follow(self, target: Target, after: Position | None) -> AsyncIterator[tuple[Position, StreamEntry]]:
+    def follow(
+        self, target: Target, after: Position | None
+    ) -> AsyncGenerator[tuple[Position, StreamEntry], None]:
         """Yield the entries after a position as they come, each with its own position, without end."""
         return self._streams.follow(target, after)
 
