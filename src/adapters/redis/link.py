@@ -7,7 +7,7 @@ cancellation, is closed: no later call can read a reply that is not its own.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Protocol, cast
 
 import hiredis
 from redis.asyncio import Connection, ConnectionPool
@@ -97,9 +97,7 @@ class ServerLink:
         await self._pool.disconnect()
 
     async def _connection(self) -> Connection:
-        get: Callable[[], Awaitable[Any]] = self._pool.get_connection
-        connection: Connection = await get()
-        return connection
+        return await cast("Callable[[], Awaitable[Connection]]", self._pool.get_connection)()
 
 
 class ClusterLink:
