@@ -30,7 +30,7 @@ def valid(header: bytes | None) -> str | None:
     match = _GRAMMAR.match(header)
     if match is None:
         return None
-    if match["version"] == b"00":
+    if header.startswith(b"00"):
         return header.decode("ascii") if len(header) == _LENGTH else None
     if header[_LENGTH : _LENGTH + 1] not in (b"", b"-"):
         return None

@@ -36,6 +36,21 @@ def fetching_ended(consumer: AIOKafkaConsumer) -> bool:
     return bool(fetcher.error_future.done())
 
 
+def hand_out_plainly(consumer: AIOKafkaConsumer, partition: TopicPartition) -> None:
+    """Have the next poll give what was fetched of a partition as the decoder's own records.
+
+    They have the offset, timestamp, key, value and headers of a `ConsumerRecord`; building those would
+    cost as much as decoding does. What is fetched during a poll still comes as `ConsumerRecord`s.
+    """
+    fetched = getattr(consumer._fetcher._records.get(partition), "_partition_records", None)
+    if fetched is not None:
+        fetched._consumer_record = _as_decoded
+
+
+def _as_decoded(_partition: TopicPartition, record: Any) -> Any:  # noqa: ANN401 - aiokafka is untyped
+    return record
+
+
 async def close(consumer: AIOKafkaConsumer, limit_seconds: float) -> None:
     """Stop a consumer; after the limit tear it down without its help."""
     stopping = asyncio.create_task(consumer.stop())
