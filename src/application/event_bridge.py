@@ -12,7 +12,7 @@ from ..domain.event_filter import EventFilter
 from .cause_log import CauseLog
 from .checkpoints import Checkpoints
 from .dead_lettering import DeadLettering
-from .errors import CircuitOpen, SinkMisconfigured
+from .errors import CircuitOpen, NotAssigned, SinkMisconfigured, SourceMisconfigured, SourceUnavailable
 from .health import Check, HealthReport
 from .intake import Intake
 from .opening import Opening, OpenPartition
@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 
 STALE_POLL_SECONDS = 30.0
 """A bridge that has not polled for so long is not ready (DESIGN.md 6: last poll recent)."""
+
+LAG_SECONDS = 1.0
+"""Between two looks at the lag."""
 
 
 class BridgeSettings(msgspec.Struct, frozen=True):
@@ -181,6 +184,7 @@ class DomainEventBridgeService:
             self._source.pause(self._assignment)
 
     def _closed(self) -> None:
+        self._causes.close()
         log.warning("the sink is writable again", extra={"circuit_state": "closed"})
         if self._pauses:
             self._source.resume(self._assignment)
@@ -248,5 +252,16 @@ class DomainEventBridgeService:
         """Keep the gauges current."""
         while True:
             for partition in self._assignment:
-                self._telemetry.lag(partition, self._source.lag(partition))
-            await asyncio.sleep(1)
+                self._telemetry.lag(partition, await self._lag(partition))
+            await asyncio.sleep(LAG_SECONDS)
+
+    async def _lag(self, partition: Partition) -> int | None:
+        """A source that is paused learns nothing of the log's end by itself: then it is asked."""
+        run = self._readers[partition].current if partition in self._readers else None
+        if run is None or not (self._gate.is_open and self._pauses):
+            return self._source.lag(partition)
+        try:
+            bounds = await self._source.bounds(partition)
+        except (SourceUnavailable, SourceMisconfigured, NotAssigned):
+            return self._source.lag(partition)
+        return max(0, bounds.end - run.ledger.applied_upto - 1)

@@ -29,6 +29,7 @@ class CountingTelemetry:
         self.counts: Counter[str] = Counter()
         self.circuits: list[str] = []
         self.halts: dict[Partition, str | None] = {}
+        self.lags: dict[Partition, int | None] = {}
 
     def consumed(self, topic: str, count: int) -> None:
         self.counts["consumed"] += count
@@ -65,7 +66,7 @@ class CountingTelemetry:
         self.halts[partition] = reason
 
     def lag(self, partition: Partition, records: int | None) -> None:
-        self.counts["lag"] = records or 0
+        self.lags[partition] = records
 
 
 class BridgeUnderTest:

@@ -109,6 +109,20 @@ async def test_circuit_breaker_consumer_pause_resume() -> None:
         await eventually(lambda: (2, 0) in world.applied())
 
 
+async def test_the_lag_is_seen_to_grow_while_the_circuit_is_open() -> None:
+    world = BridgeUnderTest(partitions=1)
+    async with world.running():
+        await eventually(lambda: world.committed() == 0)
+        world.sink.down = True
+        await eventually(lambda: world.gate.is_open)
+
+        world.produce(70)
+
+        await eventually(lambda: world.telemetry.lags.get(P0) == 70)
+        world.sink.down = False
+        await eventually(lambda: world.telemetry.lags.get(P0) == 0)
+
+
 async def test_a_sink_that_recovers_closes_the_circuit_without_traffic() -> None:
     world = BridgeUnderTest()
     async with world.running():
