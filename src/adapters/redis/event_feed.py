@@ -18,7 +18,7 @@ _LARGEST: Final = StreamId(2**64 - 1, 2**64 - 1)
 
 
 class RedisEventFeed:
-    """An `EventFeed` over Redis 6.2 or later: standalone, under Sentinels, or a Cluster (7.0 or later).
+    """An `EventFeed` over Redis 6.2 or later: standalone, under Sentinels, or a Cluster.
 
     Calls raise `SinkUnavailable` and `SinkMisconfigured`; a layout of Redis that is not that of the
     settings is such a one (`LayoutMismatch`), since all streams would be looked for in the wrong place.
@@ -29,26 +29,103 @@ class RedisEventFeed:
         self.shards: int = settings.shard_count
         self._life_ms = settings.stream_ttl_seconds * 1000
         self._link = link
-        self._live = LiveSubscription(link, sharded=link.cluster)
+        self._live = LiveSubscription(link)
         self._layout_known = False
 
     async def read(self, target: Target, after: StreamId | None, count: int) -> FeedPage:
         """As in `EventFeed`."""
         key = self._key(target)
-        commands: list[Command] = []
-        if after is not None:
-            commands.append(("XRANGE", key, str(after), str(after), "COUNT", 1))
-        if after != _LARGEST:
-            start = "-" if after is None else f"({after}"
-            commands.append(("XRANGE", key, start, "+", "COUNT", count))
-        view, found = await self._together(target, key, 1, commands)
-        entries = found.pop() if after != _LARGEST else []
-        return FeedPage(view(exists=bool(found and found[0])), _entries(entries))
+        beyond: Command = ("XRANGE", key, "-" if after is None else f"({after}", "+", "COUNT", count)
+        if after is None:
+            view, entries = await self._look(target, beyond)
+        elif after == _LARGEST:
+            # Nothing can follow it, and asked what does, Redis answers with an error.
+            view, _ = await self._look(target, cursor=after)
+            entries = []
+        else:
+            view, entries = await self._look(target, beyond, cursor=after)
+        return FeedPage(view, entries)
 
     async def read_last(self, target: Target, count: int) -> FeedPage:
         """As in `EventFeed`."""
-        raise NotImplementedError
+        view, entries = await self._look(target, ("XREVRANGE", self._key(target), "+", "-", "COUNT", count))
+        entries.reverse()
+        return FeedPage(view, entries)
 
     def live(self) -> AsyncIterator[Sequence[LiveNews]]:
         """As in `EventFeed`."""
         return self._live.news()
+
+    async def watch(self, shard: int) -> None:
+        """As in `EventFeed`."""
+        self._live.watch(shard)
+
+    async def unwatch(self, shard: int) -> None:
+        """As in `EventFeed`."""
+        self._live.unwatch(shard)
+
+    async def close(self) -> None:
+        """End the live copies and close their connections."""
+        await self._live.close()
+
+    def _key(self, target: Target) -> str:
+        return keys.stream(shard_of(target.id, self.shards), target)
+
+    async def _look(
+        self, target: Target, *entries: Command, cursor: StreamId | None = None
+    ) -> tuple[StreamView, list[FeedEntry]]:
+        """Ask for entries, for the cursor's and for what frames them, all of one moment (MULTI)."""
+        if not self._layout_known:
+            self._layout_known = await check_layout(self._link, self.shards)
+        meta, key = keys.meta(shard_of(target.id, self.shards)), self._key(target)
+        there: tuple[Command, ...] = ()
+        if cursor is not None:
+            there = (("XRANGE", key, str(cursor), str(cursor), "COUNT", 1),)
+        replies = await ask_all(
+            self._link,
+            meta,
+            ("MULTI",),
+            ("HMGET", meta, "epoch", "since"),
+            ("TIME",),
+            ("XRANGE", key, "-", "+", "COUNT", 1),
+            ("XREVRANGE", key, "+", "-", "COUNT", 1),
+            ("XLEN", key),
+            *there,
+            *entries,
+            ("EXEC",),
+        )
+        (epoch, since), time, first, last, length, *found = [raise_refusal(reply) for reply in replies[-1]]
+        view = StreamView(
+            epoch=epoch.decode(errors="replace") if epoch else None,
+            since=int(since) if since else None,
+            now=int(time[0]) * 1000 + int(time[1]) // 1000,
+            first_id=_entry(first[0]).id if first else None,
+            first_prev=_entry(first[0]).prev if first else None,
+            last_id=_entry(last[0]).id if last else None,
+            cursor_exists=bool(cursor is not None and found[0]),
+            life_ms=self._life_ms,
+            length=length,
+        )
+        return view, [_entry(raw) for raw in found[-1]] if entries else []
+
+
+def _entry(raw: Sequence[Any]) -> FeedEntry:
+    """Take an entry as the script writes it; what another hand left out or spoilt is not there."""
+    identity, pairs = raw
+    fields: dict[bytes, bytes] = dict(zip(pairs[::2], pairs[1::2], strict=False))
+    timestamp, trace = fields.get(b"ts", b""), fields.get(b"tp")
+    return FeedEntry(
+        StreamId.parse(identity.decode()),
+        _id_or_start(fields.get(b"prev", b"")),
+        fields.get(b"event", b"").decode(errors="replace"),
+        fields.get(b"data", b""),
+        int(timestamp) if timestamp.isdigit() else None,
+        trace.decode(errors="replace") if trace else None,
+    )
+
+
+def _id_or_start(text: bytes) -> StreamId:
+    try:
+        return StreamId.parse(text.decode(errors="replace"))
+    except InvalidPosition:
+        return START

@@ -1,12 +1,16 @@
 """The names of all keys and channels (DELIVERY.md 3): public, other programs may read them."""
 
 from functools import lru_cache
+from urllib.parse import quote
 
 from ...domain.delivery import Partition
 from ...domain.routing import Target, encode_target
 
 LAYOUT = "eb:layout"
 """Hash: `version`, `shards`, `hash`; written once, never expires."""
+
+CONTROL = "eb:gw:control"
+"""Channel on which gateways are told what was revoked."""
 
 
 def watermarks(shard: int) -> str:
@@ -43,3 +47,23 @@ def watermark_field(source: str, partition: Partition) -> str:
 def timestamp_field(source: str, partition: Partition) -> str:
     """The field beside it with the timestamp (ms) of the record at the watermark."""
     return f"{watermark_field(source, partition)}/ts"
+
+
+def lease(user_id: str) -> str:
+    """Sorted set: a user's open streams → the end of their leases, ms of the server's clock."""
+    return f"eb:gw:lease:{encode_target(user_id)}"
+
+
+def ticket(digest: str) -> str:
+    """String: whom the ticket with this SHA-256, in hexadecimal, was issued to."""
+    return f"eb:gw:ticket:{digest}"
+
+
+def revoked_user(user_id: str) -> str:
+    """String: there while the user may not read. Raises `TargetError`."""
+    return f"eb:gw:revoked:user:{encode_target(user_id)}"
+
+
+def revoked_token(token_id: str) -> str:
+    """String: there while the token with this `jti`, percent-encoded here, is not accepted."""
+    return f"eb:gw:revoked:jti:{quote(token_id, safe='', errors='surrogatepass')}"

@@ -86,8 +86,7 @@ class ServerLink:
     async def dial(self, home: str) -> Connection:
         """As in `Link`."""
         del home
-        make: Callable[[], Connection] = self._pool.make_connection
-        return await _dialled(make(), self.timeout)
+        return await _dialled(cast(Connection, self._pool.make_connection()), self.timeout)
 
     def doubt(self) -> None:
         """As in `Link`: whoever connects asks anew anyway."""

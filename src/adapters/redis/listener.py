@@ -14,6 +14,8 @@ from ...application.errors import SinkUnavailable
 from .errors import FOREIGN, classify
 from .link import Command, Link
 from .push_stream import PushStream
+from .script import SHARDED_CHANNELS_SINCE
+from .server import read_version
 
 _TICK_SECONDS: Final = 1.0
 """Between looks at whether anything was heard; where nothing was, the server is asked by PING."""
@@ -44,8 +46,8 @@ class Listener:
         self._link = link
         self._home = home
         self._receiver = receiver
-        self._subscribe = "SSUBSCRIBE" if sharded else "SUBSCRIBE"
-        self._unsubscribe = "SUNSUBSCRIBE" if sharded else "UNSUBSCRIBE"
+        self._sharded = sharded
+        self._prefix = ""
         self._wanted: dict[str, None] = {}
         self._asked: set[str] = set()
         self._leaving: Counter[str] = Counter()
@@ -66,6 +68,10 @@ class Listener:
 
     async def run(self) -> None:
         """Connect, and listen until it is cancelled. Raises `SinkUnavailable` and `SinkMisconfigured`."""
+        if self._sharded and self._wanted:
+            # As the script, which publishes by PUBLISH where there is no SPUBLISH.
+            version = await read_version(self._link, next(iter(self._wanted)))
+            self._prefix = "S" if version >= SHARDED_CHANNELS_SINCE else ""
         stream = PushStream(await self._link.dial(self._home))
         reading = asyncio.create_task(self._read(stream))
         reading.add_done_callback(lambda _: self._nudge.set())
@@ -106,8 +112,10 @@ class Listener:
         """
         wanted = self._wanted.keys()
         left = self._asked - wanted
-        commands: list[Command] = [(self._unsubscribe, channel) for channel in left]
-        commands += [(self._subscribe, channel) for channel in wanted if channel not in self._asked]
+        commands: list[Command] = [(f"{self._prefix}UNSUBSCRIBE", channel) for channel in left]
+        commands += [
+            (f"{self._prefix}SUBSCRIBE", channel) for channel in wanted if channel not in self._asked
+        ]
         self._leaving.update(left)
         self._asked = set(wanted)
         return commands

@@ -18,16 +18,16 @@ from .subscription import Subscription
 
 
 class LiveSubscription:
-    """The live channels of shards; `sharded` as the script publishes (`script.publishes_sharded`)."""
+    """The live channels of shards."""
 
-    def __init__(self, link: Link, *, sharded: bool) -> None:
+    def __init__(self, link: Link) -> None:
         self._shard_of: dict[str, int] = {}
         self._subscription: Subscription[LiveNews] = Subscription(
             link,
             confirmed=lambda channel: (Subscribed(self._shard_of[channel]),),
             interrupted=lambda channel: (Interrupted(self._shard_of[channel]),),
             published=self._published,
-            sharded=sharded,
+            sharded=link.cluster,
         )
 
     def watch(self, shard: int) -> None:

@@ -31,7 +31,8 @@ class Subscription(Generic[N]):
 
     Each function answers the news that its event is worth: `confirmed` a subscription that holds from now
     on, `interrupted` one that held and was cut, `published` a message.
-    `sharded`: by SSUBSCRIBE, which of a Cluster's nodes only the one with the channel's slot serves.
+    `sharded`: where the server knows SSUBSCRIBE, by it; then only the node that has the channel's slot
+    serves it.
     """
 
     def __init__(
