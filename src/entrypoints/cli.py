@@ -20,6 +20,7 @@ _COMMANDS = {
     "produce": "produce_command",
     "tail": "tail_command",
     "health": "health_command",
+    "skip": "skip_command",
     "demo": "demo_command",
 }
 """The module of each command, in which it is called `command`."""

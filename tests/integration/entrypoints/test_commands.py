@@ -265,3 +265,19 @@ def test_check_leaves_nothing_behind(settings: dict[str, str], redis_url: str) -
     with Redis.from_url(redis_url) as client:
         assert all(client.ttl(key) != -1 for key in client.scan_iter("*"))
         assert not client.exists("eb:layout")
+
+
+def test_skip_raises_every_shards_watermark_and_says_what_may_be_missing(
+    settings: dict[str, str], redis_url: str, topic: str
+) -> None:
+    client = Redis.from_url(redis_url)
+    client.hset("eb:layout", mapping={"version": 1, "shards": 8, "hash": "crc32"})
+    for shard in range(8):
+        client.hset(f"eb:{{{shard}}}:wm", f"main/{topic}/0", 20 + shard)
+
+    done = eventbridge("skip", "--topic", topic, "--partition", "0", "--to", "24", "--yes", settings=settings)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{topic}/0: offsets 21 to 24 are passed over, as far as not applied.\n"
+    kept = [client.hget(f"eb:{{{shard}}}:wm", f"main/{topic}/0") for shard in range(8)]
+    assert kept == [b"24", b"24", b"24", b"24", b"24", b"25", b"26", b"27"]
