@@ -7,7 +7,10 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from ..adapters.jwt.settings import JwtSettings
 from ..adapters.redis.settings import Address
+from ..domain.client_address import InvalidNetwork, is_loopback_host, trusted_networks
+from ..domain.origins import InvalidOrigin, Origins
 from ..domain.white_list import PatternError, WhiteList
 from .settings_errors import Inconsistent
 
@@ -74,14 +77,37 @@ def breaker_contradictions(breaker: "BreakerGroup") -> list[tuple[str, str]]:
 
 def gateway_contradictions(gateway: "GatewayGroup") -> list[tuple[str, str]]:
     """What the gateway lacks before it can serve, as (field, rule); the bridge does not ask."""
+    return [*_identity_contradictions(gateway), *_address_contradictions(gateway)]
+
+
+def _identity_contradictions(gateway: "GatewayGroup") -> Iterator[tuple[str, str]]:
     if gateway.auth == "none":
-        return []
-    found = []
-    if gateway.jwt_key is None and gateway.jwks_url is None:
-        found.append(("jwt_key", "or gateway.jwks_url must be set, since gateway.auth is jwt"))
-    if gateway.jwt_audience is None:
-        found.append(("jwt_audience", "must be set, since gateway.auth is jwt"))
-    return found
+        if not is_loopback_host(gateway.host):
+            yield (
+                "auth",
+                "none lets anybody read any user's events: only with gateway.host on this machine "
+                "(127.0.0.1, ::1 or localhost)",
+            )
+        return
+    key = None if gateway.jwt_key is None else gateway.jwt_key.get_secret_value()
+    yield from JwtSettings(
+        audience=gateway.jwt_audience or "",
+        algorithms=gateway.jwt_algorithms,
+        key=key,
+        jwks_url=gateway.jwks_url,
+        issuer=gateway.jwt_issuer,
+    ).contradictions()
+
+
+def _address_contradictions(gateway: "GatewayGroup") -> Iterator[tuple[str, str]]:
+    try:
+        Origins.parse(gateway.cors_origins)
+    except InvalidOrigin as error:
+        yield "cors_origins", str(error)
+    try:
+        trusted_networks(gateway.trusted_proxies)
+    except InvalidNetwork as error:
+        yield "trusted_proxies", str(error)
 
 
 def allowed_patterns(patterns: Sequence[str]) -> Sequence[str]:

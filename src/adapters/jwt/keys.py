@@ -96,8 +96,11 @@ def _listed(item: object, algorithms: Collection[str]) -> tuple[str | None, Veri
     kid, read = item.get("kid"), _READERS.get(str(item.get("kty")))
     if read is None or not isinstance(kid, str | None):
         raise UnusableKey("it has no `kid`, or is of a kind that is not public")
-    if item.get("use", "sig") != "sig" or "verify" not in item.get("key_ops", ["verify"]) or "d" in item:
+    operations = item.get("key_ops", ["verify"])
+    if item.get("use", "sig") != "sig" or not isinstance(operations, list) or "verify" not in operations:
         raise UnusableKey("it is not for verifying")
+    if "d" in item:
+        raise UnusableKey("it is a private key, known to everybody by now")
     try:
         public = read(item)
     except (
