@@ -86,7 +86,8 @@ class ServerLink:
     async def dial(self, home: str) -> Connection:
         """As in `Link`."""
         del home
-        return await _dialled(cast(Connection, self._pool.make_connection()), self.timeout)
+        make: Callable[[], object] = self._pool.make_connection
+        return await _dialled(cast(Connection, make()), self.timeout)
 
     def doubt(self) -> None:
         """As in `Link`: whoever connects asks anew anyway."""

@@ -57,6 +57,11 @@ class Heard(Generic[N]):
             news, self.news = self.news, []
             return news
 
+    async def gaps(self, count: int) -> None:
+        """Wait until so many batches were empty."""
+        async with self._came:
+            await self._came.wait_for(lambda: self.batches.count(()) == count)
+
     async def _listen(self) -> None:
         async for batch in self._source:
             async with self._came:

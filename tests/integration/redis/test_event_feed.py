@@ -1,6 +1,7 @@
 """What the gateway reads from Redis: pages of a stream with all that proves a cursor's continuity."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 from redis import Redis
@@ -163,7 +164,7 @@ async def test_a_key_that_is_no_stream_is_for_an_operator(redis_url: str) -> Non
 
 
 async def test_a_server_that_is_away_or_silent_is_unavailable_and_then_read_again(
-    redis_server: type[RedisServer],
+    redis_server: Callable[..., RedisServer],
 ) -> None:
     server = redis_server()
     await fill(server.url, 1)
