@@ -7,6 +7,7 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from eventbridge.adapters.http.loop_watch import LoopWatch
+from eventbridge.adapters.telemetry.gateway_metrics import GatewayMetrics
 from eventbridge.adapters.telemetry.prometheus import PrometheusTelemetry
 from eventbridge.domain.assignment import HaltReason
 from eventbridge.domain.delivery import Partition
@@ -26,6 +27,11 @@ def shown() -> set[tuple[str, str, tuple[str, ...]]]:
     telemetry.publish_failed("timeout")
     telemetry.halted(Partition("genesis", 0), HaltReason.STATE_LOST)
     telemetry.lag(Partition("genesis", 0), 1)
+    gateway = GatewayMetrics(telemetry.registry)
+    gateway.resumed("continuous")
+    gateway.disconnected("left")
+    gateway.refused("rate")
+    gateway.failed_open("user")
     found = set()
     for family in text_string_to_metric_families(generate_latest(telemetry.registry).decode()):
         if family.name.startswith("eventbridge_"):
