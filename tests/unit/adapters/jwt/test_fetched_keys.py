@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from jwt.algorithms import ECAlgorithm
 
 from eventbridge.adapters.jwt.bounded_fetch import FetchFailed, fetch
 from eventbridge.adapters.jwt.key_rings import MAX_SET_BYTES, MAX_UNKNOWN, FetchedKeys
@@ -118,6 +119,8 @@ async def test_a_name_that_the_set_does_not_hold_is_refused_once_it_was_asked_fo
     clock.advance(1)
     first = judged(tokens, unknown)
     clock.advance(1)
+    second = judged(tokens, unknown)
+    clock.advance(1)
     await keys.refresh()
     clock.advance(1)
     then = judged(tokens, unknown)
@@ -125,6 +128,7 @@ async def test_a_name_that_the_set_does_not_hold_is_refused_once_it_was_asked_fo
     much_later = judged(tokens, unknown)
 
     assert isinstance(first, KeysUnavailable)
+    assert isinstance(second, KeysUnavailable), "the set at hand is older than the first miss"
     assert str(then) == "not authorised: its key is unknown"
     assert isinstance(much_later, KeysUnavailable), "by now the issuer may have it"
 
@@ -243,7 +247,7 @@ UNUSABLE: dict[str, Any] = {
     "another algorithm": jwk(issuer.RSA, alg="PS256"),
     "too small": jwk(issuer.RSA_SMALL),
     "another curve": jwk(issuer.P384),
-    "private": {**jwk(issuer.P256), "d": "AAAA"},
+    "private": ECAlgorithm.to_jwk(issuer.P256, as_dict=True) | {"key_ops": ["verify"]},
     "name is a number": {**jwk(issuer.RSA), "kid": 7},
     "broken number": {**jwk(issuer.RSA), "n": "!"},
     "number is a list": {**jwk(issuer.RSA), "n": []},

@@ -196,6 +196,10 @@ def test_a_hostile_token_is_refused_in_few_words(text: str) -> None:
     assert reason.isascii()
 
 
+def test_a_token_that_is_good_but_too_long_is_refused() -> None:
+    assert refusal(verifier(), token(padding="x" * 8192)) == "it is too long"
+
+
 def test_claims_that_nest_without_end_are_refused() -> None:
     assert refusal(verifier(), _signed_bytes(b'{"a":' + b"[" * 5000)) == "it is no JSON Web Token"
 
