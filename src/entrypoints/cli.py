@@ -21,6 +21,7 @@ _COMMANDS = {
     "tail": "tail_command",
     "health": "health_command",
     "skip": "skip_command",
+    "revoke": "revoke_command",
     "demo": "demo_command",
 }
 """The module of each command, in which it is called `command`."""

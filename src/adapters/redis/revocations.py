@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from ...application.gateway_ports import Identity
+from ...domain.routing import user
 from . import keys
 from .link import Link
 from .server import ask, ask_all
@@ -20,7 +21,7 @@ class _Announcement(msgspec.Struct, frozen=True):
     """A message on the control channel, as JSON."""
 
     revoked: str
-    """`user:<id>` or `jti:<id>`."""
+    """`user:<id>`, a UUID in lower case, or `jti:<id>`."""
 
 
 _encode = msgspec.json.Encoder().encode
@@ -64,7 +65,7 @@ class RedisRevocations:
         What was cut off may hold although no gateway was told: call again.
         """
         if user_id is not None:
-            await self._revoke(keys.revoked_user(user_id), f"user:{user_id}", life_seconds)
+            await self._revoke(keys.revoked_user(user_id), f"user:{user(user_id).id}", life_seconds)
         if token_id is not None:
             await self._revoke(keys.revoked_token(token_id), f"jti:{token_id}", life_seconds)
 

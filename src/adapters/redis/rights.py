@@ -9,7 +9,7 @@ from .link import Link
 from .settings import Durability
 
 RULES = (
-    "~eb:* &eb:* +hello +ping +info +client|setname +script|load +evalsha "
+    "~eb:* &eb:* +hello +info +client|setname +script|load +evalsha "
     "+hget +hset +hsetnx +hmget +hgetall +hdel +xadd +xrevrange +expire +time +publish +wait"
 )
 """ACL rules of a user for the bridge alone, on one server or under Sentinels (not yet `+select` for a
@@ -19,10 +19,22 @@ CLUSTER_RULES = f"{RULES} +spublish +cluster|slots +command +asking"
 """The same for a Cluster."""
 
 READER_RULES = (
-    "~eb:* +hello +ping +client|setname "
-    "+hget +hmget +xrange +xrevrange +xread +multi +exec +time +info +hgetall +hsetnx"
+    "%R~eb:* +hello +client|setname +hget +hmget +hgetall +xrange +xrevrange +xread +multi +exec +time"
 )
-"""ACL rules of a user for `tail` alone."""
+"""ACL rules of a user for `tail` alone; Redis 6.2 has no `%R~`, there it is `~`."""
+
+GATEWAY_RULES = (
+    "%R~eb:{* %R~eb:layout %R~eb:gw:revoked:* ~eb:gw:lease:* ~eb:gw:ticket:* &eb:{*}:live &eb:gw:control "
+    "+hello +ping +client|setname +hgetall +hmget +xrange +xrevrange +xlen +time +multi +exec "
+    "+subscribe +unsubscribe +eval +zadd +zcard +zscore +zrem +zremrangebyscore +pexpire +set +getdel +exists"
+)
+"""ACL rules of a user for the gateway alone: reads streams, writes leases and tickets."""
+
+GATEWAY_CLUSTER_RULES = f"{GATEWAY_RULES} +ssubscribe +sunsubscribe +info +cluster|slots +command +asking"
+"""The same for a Cluster."""
+
+REVOKER_RULES = "~eb:gw:revoked:* &eb:gw:control +hello +client|setname +set +publish"
+"""ACL rules of a user for `revoke` alone."""
 
 _HASH = "eb:{0}:check"
 _STREAM = "eb:{0}:check-stream"

@@ -162,12 +162,13 @@ async def test_the_rules_that_we_name_are_enough_for_all_that_the_bridge_does(
         await sink.publish_event(TARGETS[0].id, SSEMessage(event="note", data=b"{}"))
         await sink.positions([ORDERS])
     findings = await inspect(settings)
-    async with RedisSSEService(reading, "main") as reader:
-        page = await reader.history(TARGETS[0], None, 10)
-        end = await reader.end(TARGETS[0])
-        stream = reader.follow(TARGETS[0], None)
-        await anext(stream)
-        await stream.aclose()
+    reader = RedisSSEService(reading, "main")
+    page = await reader.history(TARGETS[0], None, 10)
+    end = await reader.end(TARGETS[0])
+    stream = reader.follow(TARGETS[0], None)
+    await anext(stream)
+    await stream.aclose()
+    await reader.close()
 
     assert isinstance(first, Applied)
     assert levels(findings)["redis rights"] is Level.OK
