@@ -38,10 +38,16 @@ local function change_epoch(seen)
   call('HSET', meta_key, 'epoch', epoch, 'since', now())
 end
 
+-- An unknown timestamp goes first: without one nothing is proved, with an old one something wrong would be.
+local function forget_timestamp(field, timestamp)
+  if timestamp == '' then
+    call('HDEL', watermarks_key, field .. '/ts')
+  end
+end
+
 local function raise_watermark(field, upto, timestamp)
   if timestamp == '' then
     call('HSET', watermarks_key, field, upto)
-    call('HDEL', watermarks_key, field .. '/ts')
   else
     call('HSET', watermarks_key, field, upto, field .. '/ts', timestamp)
   end
@@ -151,6 +157,7 @@ for at = 0, #marks - 1, MARK do
     else
       watermark = upto
       raise_watermark(field, upto, timestamp)
+      forget_timestamp(field, timestamp)
       change_epoch(seen)
     end
     answer = { 'OK', 0, watermark }
@@ -170,12 +177,16 @@ for at = 0, #marks - 1, MARK do
     else
       -- Out of memory and missing rights show here, while nothing has been appended.
       call('HSET', watermarks_key, field, watermark)
+      local rises = tonumber(upto) > tonumber(watermark)
+      if rises then
+        forget_timestamp(field, timestamp)
+      end
       change_epoch(false)
       local appended = 0
       if next(prev) then
         appended, copies, touched = append(tonumber(watermark), prev)
       end
-      if tonumber(upto) > tonumber(watermark) then
+      if rises then
         watermark = upto
         raise_watermark(field, upto, timestamp)
       end

@@ -220,6 +220,29 @@ async def test_rights_that_are_missing_leave_no_half_of_a_batch(redis_server: Ne
     assert offsets(server.url) == [0]
 
 
+@pytest.mark.parametrize(
+    "taken", ["xadd", "hset", "hdel", "expire", "publish", "xrevrange", "hget", "evalsha"]
+)
+async def test_wherever_a_right_is_missing_the_batch_is_applied_once_in_the_end(
+    redis_server: NewServer, taken: str
+) -> None:
+    server = redis_server(users={"bridge": "on >secret ~eb:* &eb:* +@all"})
+    call = batch(-1, 3, *(entry(n, TARGETS[n % 2]) for n in range(4)))
+    async with sink_of(server.url_for(user="bridge", password="secret")) as sink:
+        await begin(sink)
+        server.command("ACL", "SETUSER", "bridge", f"-{taken}")
+
+        with pytest.raises(SinkMisconfigured) as refusal:
+            await apply(sink, call)
+        server.command("ACL", "SETUSER", "bridge", f"+{taken}")
+        again = await apply(sink, call)
+
+    assert refusal.value.reason == "rights"
+    assert isinstance(again, Applied)
+    assert offsets(server.url, TARGETS[0]) == [0, 2]
+    assert offsets(server.url, TARGETS[1]) == [1, 3]
+
+
 async def test_a_wrong_password_is_for_an_operator_and_is_not_shown(redis_server: NewServer) -> None:
     server = redis_server(users={"bridge": "on >right ~eb:* &eb:* +@all"})
     sink = sink_of(server.url_for(user="bridge", password="a-secret"))
@@ -240,11 +263,10 @@ async def test_without_the_replica_that_durability_asks_for_nothing_counts_as_do
         with pytest.raises(SinkUnavailable) as alone:
             await begin(sink)
         replica = redis_server(replica_of=server)
-        answer: object = None
-        while answer is None:
+        call: object = None
+        while call is None:
             with suppress(SinkUnavailable):
-                answer = await apply(sink, batch(None, -1))
-        call = await apply(sink, batch(-1, 0, entry(0)))
+                call = await apply(sink, batch(-1, 0, entry(0)))
         replica.stop()
         with pytest.raises(SinkUnavailable):
             await apply(sink, batch(0, 1, entry(1)))

@@ -9,7 +9,7 @@ from eventbridge.adapters.redis.settings import RedisSettings
 from eventbridge.adapters.redis.sse_service import RedisSSEService
 from eventbridge.domain.delivery import Applied
 from eventbridge.domain.message import SSEMessage
-from eventbridge.domain.position import START
+from eventbridge.domain.position import START, Position
 from tests.integration.redis.sink import TARGETS, apply, batch, begin, entry
 
 TARGET = TARGETS[0]
@@ -57,6 +57,17 @@ async def test_from_the_end_of_no_stream_an_entry_of_the_same_millisecond_is_not
     pages = [await sink.history(target, end, 10) for target, end in ends.items()]
 
     assert [len(page.entries) for page in pages] == [1] * 50
+
+
+async def test_the_end_of_no_stream_is_the_last_id_of_the_millisecond_before(sink: RedisSSEService) -> None:
+    await begin(sink)
+
+    end = await sink.end(TARGET)
+    position = await sink.publish_event(TARGET.id, SSEMessage(event="note", data=b"{}"))
+
+    assert end is not None
+    assert end.id.sequence == 2**64 - 1
+    assert end.id.ms < Position.parse(position).id.ms
 
 
 async def test_from_the_end_of_a_stream_only_what_comes_is_read(sink: RedisSSEService) -> None:
