@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -38,17 +39,44 @@ class _Server(uvicorn.Server):
         self.listening.set()
 
 
+@dataclass(frozen=True, slots=True)
+class ServerTuning:
+    """What differs between a server for a few probes and one for thousands of streams."""
+
+    protocol: type[asyncio.Protocol] | None = None
+    """uvicorn's protocol class; None: the one on h11."""
+    max_head_bytes: int | None = None
+    """What is kept of a request's head that is not whole yet; None: h11's 16 KiB."""
+    max_connections: int | None = 100
+    """Above it each request is answered by 503; None is no limit."""
+    backlog: int = 128
+    """Connections that may wait to be accepted."""
+    socket_options: Mapping[tuple[int, int], int] = field(default_factory=dict)
+    """By level and name; accepted connections inherit them from the listener."""
+
+
+FEW_PROBES = ServerTuning()
+
+
 class EmbeddedServer:
     """Serves one ASGI application on `host`:`port` from `start` to `stop`; port 0 takes a free one.
 
     `drain_seconds` is how long `stop` waits for answers that are under way.
     """
 
-    def __init__(self, app: ASGIApp, host: str, port: int, drain_seconds: float = 1) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        host: str,
+        port: int,
+        drain_seconds: float = 1,
+        tuning: ServerTuning = FEW_PROBES,
+    ) -> None:
         self._app = app
         self._host = host
         self._port = port
         self._drain_seconds = drain_seconds
+        self._tuning = tuning
         self._server: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
 
@@ -63,13 +91,15 @@ class EmbeddedServer:
         self._port = listener.getsockname()[1]
         config = uvicorn.Config(
             self._app,
-            http="h11",
+            http=self._tuning.protocol or "h11",
             ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
-            limit_concurrency=100,
+            limit_concurrency=self._tuning.max_connections,
+            backlog=self._tuning.backlog,
+            h11_max_incomplete_event_size=self._tuning.max_head_bytes,
             timeout_graceful_shutdown=max(1, round(self._drain_seconds)),
         )
         self._server = _Server(config)
@@ -106,7 +136,10 @@ class EmbeddedServer:
                 self._host or None, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
             )
             family, _, _, _, address = found[0]
-            return socket.create_server(address, family=family)
+            listener = socket.create_server(address, family=family, backlog=self._tuning.backlog)
+            for (level, name), value in self._tuning.socket_options.items():
+                listener.setsockopt(level, name, value)
+            return listener
         except (OSError, OverflowError) as error:
             detail = getattr(error, "strerror", None) or str(error)
             raise AddressUnavailable(self._host, self._port, detail) from error

@@ -1,0 +1,109 @@
+"""HTTP/1.1 as the gateway speaks it: uvicorn's h11 protocol with limits to what a client may hold open."""
+
+import asyncio
+import sys
+from typing import Any, Final
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from ...domain.problem import PROBLEM_MEDIA_TYPE, Problem
+from .request_limits import MAX_HEAD_BYTES, TOO_LARGE
+
+HEAD_SECONDS: Final = 10.0
+"""For a request's head to be there in whole; who is slower, on purpose or not, holds no descriptor."""
+
+_LINGER_SECONDS: Final = 1.0
+"""What a refused client still sends is read for this long: closed at once, its kernel would throw the
+refusal away."""
+
+_MALFORMED: Final = Problem(400, "This is no HTTP/1.1 request.")
+
+
+class GatewayProtocol(H11Protocol):
+    """Refuses heads that are too long (431) or too slow, and notices the end of clients that pipeline."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._refused = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
+        """Give the client its time for the first request."""
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone."""
+        self._forget_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes, unless the client was refused already."""
+        if self._refused:
+            return
+        super().data_received(data)
+        if self.conn.their_state is h11.IDLE:
+            self._await_head()
+        else:
+            self._forget_timer()
+        if self.flow.read_paused and self.conn.our_state is not h11.DONE:
+            self._go_on_reading()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse a head that cannot be read, in the same form as every other refusal."""
+        del msg
+        self._refused = True
+        self._forget_timer()
+        if self.conn.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
+            # An answer is under way: there is no place for another one.
+            self.transport.abort()
+            return
+        error = sys.exception()
+        too_large = isinstance(error, h11.RemoteProtocolError) and error.error_status_hint == 431
+        problem = TOO_LARGE if too_large else _MALFORMED
+        body = problem.document()
+        headers = [
+            ("content-type", PROBLEM_MEDIA_TYPE),
+            ("content-length", str(len(body))),
+            ("cache-control", "no-store"),
+            ("connection", "close"),
+        ]
+        head = h11.Response(status_code=problem.status, headers=headers, reason=problem.title.encode())
+        for event in (head, h11.Data(data=body), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event) or b"")
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._head_timer = self.loop.call_later(_LINGER_SECONDS, self.transport.abort)
+
+    def shutdown(self) -> None:
+        """The server stops."""
+        if self._refused:
+            self.transport.abort()
+        else:
+            super().shutdown()
+
+    def _go_on_reading(self) -> None:
+        """A request that waits behind a running answer must not hide that the client goes away."""
+        waiting, _ = self.conn.trailing_data
+        if len(waiting) > MAX_HEAD_BYTES:
+            self.transport.abort()
+        elif waiting:
+            self.flow.resume_reading()
+
+    def _await_head(self) -> None:
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
+
+    def _forget_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
