@@ -1,0 +1,24 @@
+import { Hub } from "./hub.js";
+
+/** @import { Down, Up } from "./hub.js" */
+
+/** @type {Map<string, MessagePort>} */
+const tabs = new Map();
+
+const hub = new Hub(
+  /** @param {Down} message @param {string | null} to */
+  (message, to) => {
+    for (const [member, port] of tabs) if (to === null || to === member) port.postMessage(message);
+  },
+  (member) => tabs.delete(member),
+);
+
+globalThis.addEventListener("connect", (event) => {
+  const [port] = /** @type {MessageEvent} */ (event).ports;
+  if (!port) return;
+  port.onmessage = (/** @type {MessageEvent<{ from: string, up: Up }>} */ { data: { from, up } }) => {
+    if (up.say === "join") tabs.set(from, port);
+    hub.take(from, up);
+  };
+  port.postMessage({ say: "hub" });
+});
