@@ -19,6 +19,7 @@ class SharedSlots:
 
     def __init__(self) -> None:
         self.taken: dict[str, set[str]] = {}
+        self.released: list[str] = []
         self.fails_with: Exception | None = None
         self.hangs = False
         self.asked = asyncio.Event()
@@ -38,6 +39,7 @@ class SharedSlots:
     async def release(self, user_id: str, connection: str) -> None:
         if self.fails_with is not None:
             raise self.fails_with
+        self.released.append(connection)
         self.taken.get(user_id, set()).discard(connection)
 
 
@@ -130,6 +132,7 @@ async def test_streams_of_a_user_are_limited_and_a_refused_one_frees_no_other(
 
     assert reason(refused) is RefusalReason.USER
     assert slots.taken == {USER: {"a"}}
+    assert slots.released == []
 
 
 def test_new_streams_per_second_are_limited_and_take_no_slot(slots: SharedSlots, numbers: Numbers) -> None:
