@@ -1,0 +1,216 @@
+"""The streams that a gateway has open: ended when their time is over, when revoked, and at a stop."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from enum import StrEnum
+from typing import Final, Protocol
+
+from .admission import Admitted
+from .errors import SinkMisconfigured, SinkUnavailable
+from .gateway_ports import Identity, Revocations
+from .ports import Clock
+
+RENEW_SECONDS: Final = 20.0
+"""Between two renewals of one lease; a third of its life."""
+
+SWEEP_SECONDS: Final = 1.0
+"""Between two looks at whose time is over."""
+
+AGE_JITTER: Final = 0.2
+"""Share of the maximum age by which ages differ, so that streams opened at once do not end at once."""
+
+RETRY_MS: Final = (500, 3000)
+"""When a page may come again that was ended without a fault of its own."""
+
+_AT_ONCE: Final = 16
+"""Questions to Redis at one time, of all that are asked here."""
+
+
+class EndedBy(StrEnum):
+    """Why the gateway ended a stream; fit for a metric's label."""
+
+    AGE = "age"
+    TOKEN = "token_expired"  # noqa: S105 - a reason, not a token
+    REVOKED = "revoked"
+    DRAIN = "drain"
+    SEND_TIMEOUT = "send_timeout"
+
+
+class ServedStream(Protocol):
+    """A stream as its connection serves it. Nothing in it raises or waits."""
+
+    identity: Identity
+    slot: Admitted
+    ends_at: float
+    """`Clock.monotonic` at which it must end."""
+    ends_with_token: bool
+    """Whether that is for the token's sake."""
+    sending_since: float | None
+    """Since when the connection takes nothing; None while it does."""
+
+    def end(self, reason: EndedBy, retry_ms: int | None) -> None:
+        """Tell the page when to come again (None: nothing), send what waits, then close."""
+
+    def cut(self, reason: EndedBy) -> None:
+        """Close at once."""
+
+
+class OpenStreams:
+    """Knows all of them. For one event loop; `run` is what keeps the promises."""
+
+    def __init__(
+        self,
+        revocations: Revocations,
+        clock: Clock,
+        *,
+        max_age_seconds: float,
+        send_timeout_seconds: float,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """`chance` spreads what would otherwise happen at once: 0 to 1."""
+        self._revocations = revocations
+        self._clock = clock
+        self._max_age_seconds = max_age_seconds
+        self._send_timeout_seconds = send_timeout_seconds
+        self._chance = chance
+        self._streams: dict[ServedStream, None] = {}
+        self._doubtful: dict[ServedStream, None] = {}
+        self._doubts = asyncio.Event()
+        self.draining = False
+        """Whether streams are being ended for good: no new one is to be opened."""
+        self.heard = 0
+        """Counts what was announced about revocations; to be noted before a page is identified."""
+
+    def __len__(self) -> int:
+        return len(self._streams)
+
+    def lifetime(self, identity: Identity) -> tuple[float, bool]:
+        """When a stream that opens now must end, and whether for the token's sake.
+
+        The token's end is by the wall clock; a sweep earlier, so that it is never passed.
+        """
+        jitter = 1 + AGE_JITTER * (2 * self._chance() - 1)
+        of_token = identity.expires_at - self._clock.now_ms() / 1000 - SWEEP_SECONDS
+        of_age = self._max_age_seconds * jitter
+        return self._clock.monotonic() + min(of_age, of_token), of_token < of_age
+
+    def add(self, stream: ServedStream, heard_before: int) -> None:
+        """Keep a stream until `remove`; `heard_before` is what `heard` was before it was identified."""
+        self._streams[stream] = None
+        if heard_before != self.heard:
+            self._doubt((stream,))
+
+    def remove(self, stream: ServedStream) -> None:
+        """The stream is over."""
+        self._streams.pop(stream, None)
+        self._doubtful.pop(stream, None)
+
+    def retry_ms(self) -> int:
+        """When a page may come again; differs from page to page."""
+        shortest, longest = RETRY_MS
+        return round(shortest + (longest - shortest) * self._chance())
+
+    async def run(self) -> None:
+        """Sweep, renew and listen until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._sweep_forever())
+            tasks.create_task(self._renew_forever())
+            tasks.create_task(self._listen_forever())
+            tasks.create_task(self._resolve_doubts_forever())
+
+    async def drain(self, seconds: float) -> None:
+        """End all streams, spread evenly over so many seconds; no page is told to come at the same moment."""
+        self.draining = True
+        leaving = list(self._streams)
+        random.shuffle(leaving)
+        begun = self._clock.monotonic()
+        for count, stream in enumerate(leaving):
+            ahead = begun + seconds * count / len(leaving) - self._clock.monotonic()
+            if ahead > 0:
+                await asyncio.sleep(ahead)
+            if stream in self._streams:
+                stream.end(EndedBy.DRAIN, self.retry_ms())
+
+    def cut_all(self) -> None:
+        """Close whatever is still open."""
+        for stream in list(self._streams):
+            stream.cut(EndedBy.DRAIN)
+
+    def sweep(self) -> None:
+        """End what is too old, and cut what takes nothing."""
+        now = self._clock.monotonic()
+        for stream in list(self._streams):
+            since = stream.sending_since
+            if since is not None and now - since > self._send_timeout_seconds:
+                stream.cut(EndedBy.SEND_TIMEOUT)
+            elif now >= stream.ends_at:
+                stream.end(EndedBy.TOKEN if stream.ends_with_token else EndedBy.AGE, self.retry_ms())
+
+    async def _sweep_forever(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            self.sweep()
+
+    async def _renew_forever(self) -> None:
+        while True:
+            begun = self._clock.monotonic()
+            held = list(self._streams)
+            for first in range(0, len(held), _AT_ONCE):
+                await self._each(held[first : first + _AT_ONCE], _renew)
+                ahead = begun + RENEW_SECONDS * (first + _AT_ONCE) / len(held) - self._clock.monotonic()
+                await asyncio.sleep(max(0.0, min(ahead, RENEW_SECONDS)))
+            await asyncio.sleep(max(SWEEP_SECONDS, begun + RENEW_SECONDS - self._clock.monotonic()))
+
+    async def _listen_forever(self) -> None:
+        async for names in self._revocations.announced():
+            self.heard += 1
+            if names:
+                revoked = set(names)
+                for stream in list(self._streams):
+                    if revoked & _names(stream.identity):
+                        stream.end(EndedBy.REVOKED, None)
+            else:
+                self._doubt(self._streams)
+
+    def _doubt(self, streams: Iterable[ServedStream]) -> None:
+        self._doubtful.update(dict.fromkeys(streams))
+        self._doubts.set()
+
+    async def _resolve_doubts_forever(self) -> None:
+        """Ask for each stream about which something may have been announced while nobody listened."""
+        while True:
+            await self._doubts.wait()
+            self._doubts.clear()
+            while self._doubtful:
+                asked = list(self._doubtful)[:_AT_ONCE]
+                try:
+                    await self._each(asked, self._end_if_revoked)
+                except (SinkUnavailable, SinkMisconfigured):
+                    await asyncio.sleep(SWEEP_SECONDS)
+
+    async def _end_if_revoked(self, stream: ServedStream) -> None:
+        if await self._revocations.is_revoked(stream.identity):
+            stream.end(EndedBy.REVOKED, None)
+        self._doubtful.pop(stream, None)
+
+    async def _each(
+        self, streams: Sequence[ServedStream], act: Callable[[ServedStream], Awaitable[None]]
+    ) -> None:
+        results = await asyncio.gather(*(act(stream) for stream in streams), return_exceptions=True)
+        for error in results:
+            if error is not None:
+                raise error
+
+
+async def _renew(stream: ServedStream) -> None:
+    with contextlib.suppress(SinkUnavailable, SinkMisconfigured):
+        await stream.slot.renew()
+
+
+def _names(identity: Identity) -> set[str]:
+    names = {f"user:{identity.user_id}"}
+    if identity.token_id is not None:
+        names.add(f"jti:{identity.token_id}")
+    return names
