@@ -24,6 +24,10 @@ AGE_JITTER: Final = 0.2
 RETRY_MS: Final = (500, 3000)
 """When a page may come again that was ended without a fault of its own."""
 
+DRAIN_PER_SECOND: Final = 50
+"""Streams that are ended per second at a stop; more only where the time given would not do. Few enough that
+whoever takes their pages over does not notice."""
+
 _AT_ONCE: Final = 16
 """Questions to Redis at one time, of all that are asked here."""
 
@@ -78,6 +82,8 @@ class OpenStreams:
         self._streams: dict[ServedStream, None] = {}
         self._doubtful: dict[ServedStream, None] = {}
         self._doubts = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
         self.draining = False
         """Whether streams are being ended for good: no new one is to be opened."""
         self.heard = 0
@@ -99,6 +105,7 @@ class OpenStreams:
     def add(self, stream: ServedStream, heard_before: int) -> None:
         """Keep a stream until `remove`; `heard_before` is what `heard` was before it was identified."""
         self._streams[stream] = None
+        self._empty.clear()
         if heard_before != self.heard:
             self._doubt((stream,))
 
@@ -106,6 +113,8 @@ class OpenStreams:
         """The stream is over."""
         self._streams.pop(stream, None)
         self._doubtful.pop(stream, None)
+        if not self._streams:
+            self._empty.set()
 
     def retry_ms(self) -> int:
         """When a page may come again; differs from page to page."""
@@ -121,10 +130,14 @@ class OpenStreams:
             tasks.create_task(self._resolve_doubts_forever())
 
     async def drain(self, seconds: float) -> None:
-        """End all streams, spread evenly over so many seconds; no page is told to come at the same moment."""
+        """End all streams, spread over at most so many seconds; answers when all were told.
+
+        Each page is told another moment to come again.
+        """
         self.draining = True
         leaving = list(self._streams)
         random.shuffle(leaving)
+        seconds = min(seconds, len(leaving) / DRAIN_PER_SECOND)
         begun = self._clock.monotonic()
         for count, stream in enumerate(leaving):
             ahead = begun + seconds * count / len(leaving) - self._clock.monotonic()
@@ -132,6 +145,10 @@ class OpenStreams:
                 await asyncio.sleep(ahead)
             if stream in self._streams:
                 stream.end(EndedBy.DRAIN, self.retry_ms())
+
+    async def gone(self) -> None:
+        """Wait until no stream is open."""
+        await self._empty.wait()
 
     def cut_all(self) -> None:
         """Close whatever is still open."""

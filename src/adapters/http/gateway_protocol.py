@@ -15,6 +15,9 @@ from .request_limits import MAX_HEAD_BYTES, TOO_LARGE
 HEAD_SECONDS: Final = 10.0
 """For a request's head to be there in whole; who is slower, on purpose or not, holds no descriptor."""
 
+ABORT: Final = "eventbridge.abort"
+"""ASGI extension: its `abort` drops the connection with all that waits to be sent, which ASGI cannot."""
+
 _LINGER_SECONDS: Final = 1.0
 """What a refused client still sends is read for this long: closed at once, its kernel would throw the
 refusal away."""
@@ -57,6 +60,13 @@ class GatewayProtocol(H11Protocol):
             self._forget_timer()
         if self.flow.read_paused and self.conn.our_state is not h11.DONE:
             self._go_on_reading()
+
+    def handle_events(self) -> None:
+        """Take the requests that are there, and give each one's application a way to end it at once."""
+        super().handle_events()
+        if self.scope is not None:
+            # Its task runs only after this.
+            self.scope.setdefault("extensions", {})[ABORT] = {"abort": self.transport.abort}
 
     def send_400_response(self, msg: str) -> None:
         """Refuse a head that cannot be read, in the same form as every other refusal."""

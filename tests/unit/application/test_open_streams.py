@@ -235,6 +235,7 @@ async def test_a_stop_ends_all_streams_over_the_time_given(
         world.clock.advance(seconds)
 
     monkeypatch.setattr(asyncio, "sleep", sleep)
+    monkeypatch.setattr(open_streams, "DRAIN_PER_SECOND", 0.1)
     streams = [world.open() for _ in range(10)]
     gone = world.open()
     world.streams.remove(gone)
@@ -245,6 +246,19 @@ async def test_a_stop_ends_all_streams_over_the_time_given(
     assert all(stream.ended == [(EndedBy.DRAIN, 1750)] for stream in streams)
     assert gone.ended == []
     assert pauses == pytest.approx([2.0] * 9)
+
+
+async def test_few_streams_are_not_kept_waiting_for_the_end_of_the_time(world: World) -> None:
+    streams = [world.open() for _ in range(3)]
+    waiting = asyncio.create_task(world.streams.gone())
+
+    async with asyncio.timeout(5):
+        await world.streams.drain(86_400)
+        for stream in streams:
+            world.streams.remove(stream)
+        await waiting
+
+    assert all(stream.ended for stream in streams)
 
 
 async def test_leases_are_renewed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,90 @@
+"""The gateway's short answers: where a stream is, a one-time ticket, and whether the process serves."""
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+from starlette.types import Receive, Scope, Send
+
+from ...application.gateway_ports import EventFeed, Identity, Tickets
+from ...domain.continuity import fresh_start
+from ...domain.origins import Origins
+from ...domain.request_parts import parse_query
+from ...domain.routing import user
+from .gateway_requests import Identities
+from .problem_documents import send_body, send_json
+
+TICKET_SECONDS: Final = 30
+"""A ticket's life (DELIVERY.md 3)."""
+
+
+class StreamEnd:
+    """Where a user's stream ends now: the position for a page that is being rendered."""
+
+    def __init__(self, feed: EventFeed) -> None:
+        self._feed = feed
+
+    async def of(self, identity: Identity) -> str:
+        """The position. Raises `SinkUnavailable`, `SinkMisconfigured`."""
+        page = await self._feed.read_last(user(identity.user_id), 1)
+        return str(fresh_start(page.view))
+
+
+class PositionEndpoint:
+    """`GET /position`."""
+
+    def __init__(self, identities: Identities, origins: Origins, end: StreamEnd) -> None:
+        self._identities = identities
+        self._origins = origins
+        self._end = end
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        """Answer where the stream of whoever asks ends."""
+        headers = scope["headers"]
+        identity = await self._identities.identify(headers, parse_query(scope["query_string"]))
+        position = await self._end.of(identity)
+        await send_json(send, 200, {"position": position}, self._origins.cors(headers))
+
+
+class TicketEndpoint:
+    """`POST /ticket`: for a page whose `EventSource` can send neither header nor cookie."""
+
+    def __init__(self, identities: Identities, origins: Origins, end: StreamEnd, tickets: Tickets) -> None:
+        self._identities = identities
+        self._origins = origins
+        self._end = end
+        self._tickets = tickets
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        """Answer with a ticket, and with where the stream ends: nothing is missed until it is used."""
+        headers = scope["headers"]
+        identity = await self._identities.identify(headers, parse_query(scope["query_string"]))
+        position = await self._end.of(identity)
+        ticket = await self._tickets.issue(identity.user_id, identity.expires_at, identity.token_id)
+        answer = {"ticket": ticket, "expires_in": TICKET_SECONDS, "position": position}
+        await send_json(send, 200, answer, self._origins.cors(headers))
+
+
+class HealthEndpoint:
+    """`GET /health/live` and `/health/ready`, without reasons: those are for operators, on the other port."""
+
+    def __init__(self, name: str, good: Callable[[], bool]) -> None:
+        """`name` is `live` or `ready`."""
+        self._name = name
+        self._good = good
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        """Answer 200 or 503."""
+        good = self._good()
+        await send_json(send, 200 if good else 503, {self._name: good}, ())
+
+
+class DocumentEndpoint:
+    """A document that never changes."""
+
+    def __init__(self, document: object) -> None:
+        self._body = msgspec.json.encode(document)
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        """Answer with it; it is public."""
+        await send_body(send, 200, "application/json", self._body, [(b"access-control-allow-origin", b"*")])
