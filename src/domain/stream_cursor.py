@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from enum import Enum, auto
-from typing import Protocol, Self
+from typing import Generic, NamedTuple, Protocol, Self, TypeVar
 
 import msgspec
 
@@ -31,6 +31,9 @@ class Linked(Protocol):
     @property
     def prev(self) -> StreamId:
         """The id of the entry before it, `0-0` for the first of its stream."""
+
+
+EntryT = TypeVar("EntryT", bound=Linked)
 
 
 class StreamCursor(msgspec.Struct, frozen=True, gc=False):
@@ -91,20 +94,41 @@ class StreamCursor(msgspec.Struct, frozen=True, gc=False):
             return msgspec.structs.replace(self, position=position)
         return type(self)(position, view.now, trusted_ms(view.life_ms))
 
-    def merge(self, copies: Sequence[tuple[str, Linked]]) -> tuple[Self, list[int]] | None:
-        """The cursor after the live copies that follow it, and their indexes; None where there is a hole.
+    def resynced(
+        self, asked: Self, view: StreamView, entries: Sequence[EntryT], *, at_end: bool
+    ) -> "Resynced[EntryT] | ResetReason | None":
+        """What a read that began at `asked` adds here, where live copies may have moved on meanwhile.
 
-        The copies are those that arrived since the read began by which the cursor came to its place.
+        None: the moves and the read do not go together, read again.
         """
-        cursor, following = self, []
-        for index, (epoch, entry) in enumerate(copies):
+        if self.position == asked.position:
+            reason = asked.disproof(view)
+            return reason or Resynced(asked.read(view, entries, at_end=at_end), entries)
+        if view.known_epoch != self.position.epoch or asked.disproof(view):
+            return None
+        new = [entry for entry in entries if entry.id > self.position.id]
+        return Resynced(self.read(view, new, at_end=at_end) if new else self, new)
+
+    def merge(self, copies: "Sequence[tuple[str, EntryT]]") -> "Resynced[EntryT] | None":
+        """What the live copies (each with its epoch) add that arrived since the read began by which the
+        cursor came to its place; None where they leave a hole."""
+        cursor = self
+        following: list[EntryT] = []
+        for epoch, entry in copies:
             link = cursor.link(epoch, entry)
             if link is Link.HOLE:
                 return None
             if link is Link.NEXT:
                 cursor = cursor.sent(entry.id)
-                following.append(index)
-        return cursor, following
+                following.append(entry)
+        return Resynced(cursor, following)
 
     def _trusted(self, ms: int) -> bool:
         return self.checked_ms <= ms < self.checked_ms + self.trusted_ms
+
+
+class Resynced(NamedTuple, Generic[EntryT]):
+    """Entries to send, and the cursor after them."""
+
+    cursor: StreamCursor
+    entries: Sequence[EntryT]
