@@ -1,5 +1,5 @@
 import { Connection } from "./connection.js";
-import { randomId } from "./hub.js";
+import { randomId } from "./life.js";
 import { lockLink, workerLink } from "./links.js";
 import { positionOf, reached } from "./notices.js";
 
@@ -60,6 +60,15 @@ export class Course {
     }
   }
 
+  /** The hub was lost, and nobody follows it by itself. */
+  #again() {
+    if (this.#ended) return;
+    this.#link?.close();
+    this.#own?.close();
+    this.#link = this.#own = this.#held = null;
+    void this.begin();
+  }
+
   end() {
     this.#ended = true;
     this.#own?.close();
@@ -75,7 +84,7 @@ export class Course {
     const receive = (/** @type {Down} */ down) => this.#receive(down);
     if ((share === "auto" || share === "worker") && "SharedWorker" in globalThis) {
       try {
-        return await workerLink(name, this.#member, workerUrl, receive);
+        return await workerLink(name, this.#member, workerUrl, receive, () => this.#again());
       } catch {
         // a policy or another origin forbids it
       }

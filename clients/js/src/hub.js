@@ -1,4 +1,5 @@
 import { Connection } from "./connection.js";
+import { randomId, whenGone } from "./life.js";
 import { positionOf } from "./notices.js";
 
 /** @import { Credentials, RawNotice, Stale, StateChange } from "./notices.js" */
@@ -34,7 +35,7 @@ const ANSWER_MS = 10_000;
  *
  * @typedef {{ say: "notice", hub: string, notice: RawNotice }} Passed
  * @typedef {{ say: "ask", hub: string, ask: number }} Ask
- * @typedef {{ say: "hub" }} Here A hub is there: join it.
+ * @typedef {{ say: "hub", worker?: string }} Here A hub is there: join it. `worker`: the id under which it lives.
  * @typedef {Joined | Passed | Ask | Here} Down
  */
 
@@ -186,33 +187,6 @@ export class Hub {
       this.#send({ say: "ask", hub: this.#id, ask }, member);
     });
   }
-}
-
-/** @returns {string} 128 bits of chance; `crypto.randomUUID` is missing where a page is not secure. */
-export function randomId() {
-  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
-/**
- * The name of the lock that a tab holds while it lives; the browser lets go of it, also after a crash.
- *
- * @param {string} member
- */
-export function lifeLock(member) {
-  return `eventbridge:member:${member}`;
-}
-
-/**
- * @param {string} member
- * @param {() => void} leave Called once the tab is gone.
- * @returns {() => void} Stops waiting for it.
- */
-function whenGone(member, leave) {
-  const stop = new AbortController();
-  globalThis.navigator?.locks
-    ?.request(lifeLock(member), { signal: stop.signal }, leave)
-    .catch(() => {}); // stopped waiting
-  return () => stop.abort();
 }
 
 /** @param {string} url @returns {boolean} Whether a page that opens it wants more than what comes from now on. */

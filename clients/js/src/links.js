@@ -1,4 +1,5 @@
-import { Hub, lifeLock } from "./hub.js";
+import { Hub } from "./hub.js";
+import { live, whenGone } from "./life.js";
 
 /** @import { Down, Up } from "./hub.js" */
 
@@ -18,24 +19,28 @@ const WORKER_MS = 5_000;
  * @param {string} member
  * @param {URL | string | null} script
  * @param {(message: Down) => void} receive
+ * @param {() => void} lost Called when the worker is gone: with the tab in whose process it ran, say.
  * @returns {Promise<Link>}
  */
-export async function workerLink(name, member, script, receive) {
+export async function workerLink(name, member, script, receive, lost) {
   const worker = script
     ? new SharedWorker(script, { type: "module", name })
     : new SharedWorker(new URL("./worker.js", import.meta.url), { type: "module", name });
   const { port } = worker;
-  const release = await holdLock(lifeLock(member));
+  const release = await live(member);
+  let stopWaiting = () => {};
   const close = () => {
+    stopWaiting();
     release();
     port.close();
   };
   try {
-    await new Promise((resolve, reject) => {
+    const { data } = await new Promise((/** @type {(hello: MessageEvent) => void} */ resolve, reject) => {
       setTimeout(() => reject(new Error("the worker does not answer")), WORKER_MS);
       worker.onerror = reject;
       port.onmessage = resolve;
     });
+    stopWaiting = whenGone(data.worker, lost);
   } catch (error) {
     close();
     throw error;
@@ -55,7 +60,7 @@ export async function workerLink(name, member, script, receive) {
 export async function lockLink(name, member, receive) {
   const channel = new BroadcastChannel(name);
   const waiting = new AbortController();
-  const release = await holdLock(lifeLock(member));
+  const release = await live(member);
   /** @type {Hub | null} */
   let hub = null;
   let stepDown = () => {};
@@ -89,19 +94,4 @@ export async function lockLink(name, member, receive) {
       channel.close();
     },
   };
-}
-
-/**
- * Hold a lock; where the browser has no locks, nothing.
- *
- * @param {string} name
- * @returns {Promise<() => void>} Once it is held: lets go of it.
- */
-function holdLock(name) {
-  const locks = globalThis.navigator?.locks;
-  if (!locks) return Promise.resolve(() => {});
-  return new Promise((resolve, reject) => {
-    const held = () => new Promise((/** @type {(value?: undefined) => void} */ done) => resolve(() => done()));
-    locks.request(name, held).catch(reject);
-  });
 }

@@ -1,7 +1,10 @@
 import { Hub } from "./hub.js";
+import { live, randomId } from "./life.js";
 
 /** @import { Down, Up } from "./hub.js" */
 
+const worker = randomId();
+const living = live(worker);
 /** @type {Map<string, MessagePort>} */
 const tabs = new Map();
 
@@ -20,5 +23,5 @@ globalThis.addEventListener("connect", (event) => {
     if (up.say === "join") tabs.set(from, port);
     hub.take(from, up);
   };
-  port.postMessage({ say: "hub" });
+  void living.then(() => port.postMessage({ say: "hub", worker }));
 });

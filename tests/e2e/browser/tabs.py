@@ -1,0 +1,71 @@
+"""A tab that follows a stream with the client, and what its page has seen."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from playwright.async_api import BrowserContext, Page
+
+FOLLOW = """
+async (options) => {
+  const { connect } = await import("/client/index.js");
+  window.seen = [];
+  window.states = [];
+  window.tickets = 0;
+  const { tickets, url, ...rest } = options;
+  if (tickets) rest.ticket = async () => `${tickets}-${++window.tickets}`;
+  window.stream = connect(url, {
+    ...rest,
+    onEvent: ({ data }) => seen.push(data.number),
+    onReset: ({ reason, position }) => seen.push(`reset ${reason} ${position}`),
+    onStale: () => seen.push("stale"),
+    onFresh: () => seen.push("fresh"),
+    onState: ({ state, reason }) => states.push(reason ? `${state}: ${reason}` : state),
+  });
+}
+"""
+
+
+class Tab:
+    """One tab of a profile."""
+
+    def __init__(self, page: Page, options: dict[str, object]) -> None:
+        self.page = page
+        self._options = options
+
+    async def follow(self) -> None:
+        await self.page.evaluate(FOLLOW, self._options)
+
+    async def reload(self) -> None:
+        await self.page.reload()
+        await self.follow()
+
+    async def until(self, condition: str) -> None:
+        await self.page.wait_for_function(condition, polling=20)
+
+    async def until_seen(self, *expected: object) -> None:
+        await self.page.wait_for_function(
+            "(expected) => JSON.stringify(seen) === expected",
+            arg=json.dumps(expected, separators=(",", ":")),
+            polling=20,
+        )
+
+    async def get(self, expression: str) -> Any:
+        return await self.page.evaluate(expression)
+
+
+async def open_tab(
+    profile: BrowserContext,
+    address: str,
+    *,
+    user: str = "ada",
+    url: str = "/events?user=ada",
+    **options: object,
+) -> Tab:
+    """A new tab with a page of this address, that follows the stream."""
+    page = await profile.new_page()
+    await page.goto(address)
+    tab = Tab(page, {"user": user, "url": url, **options})
+    await tab.follow()
+    return tab
