@@ -1,5 +1,6 @@
 """`eventbridge revoke`: a user or a token may not read any more."""
 
+import math
 from typing import TYPE_CHECKING
 
 import click
@@ -35,6 +36,8 @@ def command(loaded: "LoadedSettings", user_id: str | None, token_id: str | None,
         raise click.UsageError("say who: --user ID, --token JTI, or both")
     if token_id == "":
         raise click.UsageError("a token's jti must not be empty")
+    if math.isnan(days):
+        raise click.UsageError("say how many days")
     try:
         if user_id is not None:
             target_of(user_id)

@@ -25,7 +25,8 @@ async def inspect(settings: RedisSettings) -> list[Finding]:
     try:
         await _look(link, settings, findings)
     except (SinkUnavailable, SinkMisconfigured) as error:
-        findings.append(Finding(Level.ERROR, "redis", _sentence(str(error))))
+        needed = f" The user needs: {_rules(link)}." if error.reason == "rights" else ""
+        findings.append(Finding(Level.ERROR, "redis", _sentence(str(error)) + needed))
     finally:
         await link.close()
     return findings
@@ -85,10 +86,13 @@ def _disk(info: Mapping[str, str], durability: Durability) -> Finding:
 
 def _rights(refusals: Sequence[str], link: Link) -> Finding:
     if refusals:
-        rules = CLUSTER_RULES if link.cluster else RULES
-        said = f"Not everything is allowed: {'; '.join(refusals)}. The user needs: {rules}."
+        said = f"Not everything is allowed: {'; '.join(refusals)}. The user needs: {_rules(link)}."
         return Finding(Level.ERROR, "redis rights", said)
     return Finding(Level.OK, "redis rights", "The user may do all that the bridge does.")
+
+
+def _rules(link: Link) -> str:
+    return CLUSTER_RULES if link.cluster else RULES
 
 
 async def _layout(link: Link, shards: int) -> Finding:

@@ -10,10 +10,10 @@ from ...application.gateway_ports import (
     LiveNews,
     Subscribed,
 )
-from ...domain.position import InvalidPosition, StreamId
+from ...domain.position import StreamId
 from . import keys
 from .link import Link
-from .live_format import LiveCopy, UnreadableLiveMessage, decode
+from .live_format import LiveCopy, decode
 from .subscription import Subscription
 
 
@@ -55,16 +55,17 @@ class LiveSubscription:
             if not found.copies:
                 return (EpochChanged(self._shard_of[channel], found.epoch),)
             return [LiveEntry(copy.target, found.epoch, _entry(copy)) for copy in found.copies]
-        except (UnreadableLiveMessage, InvalidPosition):
+        except ValueError:
             return ()
 
 
 def _entry(copy: LiveCopy) -> FeedEntry:
     return FeedEntry(
-        StreamId.parse(copy.id),
-        StreamId.parse(copy.prev),
-        copy.event,
-        copy.data,
-        copy.timestamp,
-        copy.traceparent,
+        _stream_id(copy.id), _stream_id(copy.prev), copy.event, copy.data, copy.timestamp, copy.traceparent
     )
+
+
+def _stream_id(text: str) -> StreamId:
+    """Read an id that Redis wrote; `StreamId.parse` doubts every text, and costs four times as much."""
+    ms, _, sequence = text.partition("-")
+    return StreamId(int(ms), int(sequence))

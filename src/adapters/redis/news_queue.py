@@ -1,7 +1,7 @@
 """What came and was not taken yet: taken all at once, and bounded by having its writers wait."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final, Generic, TypeVar
 
 N = TypeVar("N")
@@ -21,12 +21,13 @@ class NewsQueue(Generic[N]):
         self._emptied = asyncio.Event()
         self._emptied.set()
 
-    def put(self, news: Iterable[N], size: int = 0) -> None:
+    def put(self, news: Sequence[N], size: int = 0) -> None:
         """Add what came in a message of `size` bytes; always succeeds: wait for `room` before the next."""
+        if not news:
+            return
         self._news += news
         self._bytes += size
-        if self._news:
-            self._filled.set()
+        self._filled.set()
         if self._bytes > ROOM_BYTES:
             self._emptied.clear()
 

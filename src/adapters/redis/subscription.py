@@ -9,7 +9,7 @@ import asyncio
 import logging
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Final, Generic, TypeVar
 
 from ...application.errors import SinkMisconfigured, SinkUnavailable
@@ -39,9 +39,9 @@ class Subscription(Generic[N]):
         self,
         link: Link,
         *,
-        confirmed: Callable[[str], Iterable[N]],
-        interrupted: Callable[[str], Iterable[N]],
-        published: Callable[[str, bytes], Iterable[N]],
+        confirmed: Callable[[str], Sequence[N]],
+        interrupted: Callable[[str], Sequence[N]],
+        published: Callable[[str, bytes], Sequence[N]],
         sharded: bool = False,
     ) -> None:
         self._link = link

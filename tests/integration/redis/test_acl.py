@@ -381,3 +381,13 @@ async def test_what_is_missing_is_named_by_its_command(users: Users) -> None:
     assert refusal.value.reason == "rights"
     assert "client|setname" in str(refusal.value)
     assert "secret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("right", ["+client|setname", "+info", "+expire"])
+async def test_check_names_a_missing_right_and_those_that_are_needed(users: Users, right: str) -> None:
+    url = users.set("bridge", rights.RULES.replace(f" {right}", ""))
+
+    findings = await inspect(settings_of(url))
+
+    [said] = [each.sentence for each in findings if rights.RULES in each.sentence]
+    assert re.search(right[1:].replace("|", r"\|"), said.split("The user needs")[0], re.IGNORECASE)

@@ -36,3 +36,23 @@ def test_the_fields_of_a_partition_name_source_topic_and_number() -> None:
 
     assert keys.watermark_field("main", partition) == "main/genesis.session.events/12"
     assert keys.timestamp_field("main", partition) == "main/genesis.session.events/12/ts"
+
+
+def test_the_gateways_keys_name_whom_they_are_about() -> None:
+    upper = "0AF76519-16CD-43DD-8448-EB211C80319C"
+
+    assert [keys.lease(upper), keys.revoked_user(upper), keys.revoked_token(upper), keys.ticket("ab")] == [
+        "eb:gw:lease:0af76519-16cd-43dd-8448-eb211c80319c",
+        "eb:gw:revoked:user:0af76519-16cd-43dd-8448-eb211c80319c",
+        "eb:gw:revoked:jti:0AF76519-16CD-43DD-8448-EB211C80319C",
+        "eb:gw:ticket:ab",
+    ]
+    assert keys.CONTROL == "eb:gw:control"
+
+
+@pytest.mark.parametrize(
+    ("token_id", "key"),
+    [("", ""), ("a b/\r\n", "a%20b%2F%0D%0A"), ("x" * 300, "x" * 300), ("\ud800", "%ED%A0%80")],
+)
+def test_a_tokens_id_may_be_any_text(token_id: str, key: str) -> None:
+    assert keys.revoked_token(token_id) == f"eb:gw:revoked:jti:{key}"
