@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -12,6 +13,8 @@ from urllib.request import urlopen
 import msgspec
 from dependency_injector import providers
 
+from eventbridge.adapters.kafka.client_manager import KafkaClientManager
+from eventbridge.adapters.kafka.dead_letters import KafkaDeadLetters
 from eventbridge.application.event_bridge import DomainEventBridgeService
 from eventbridge.entrypoints import adapter_settings
 from eventbridge.entrypoints.container import Container
@@ -33,8 +36,11 @@ QUICK = {
 HALT_RETRY_SECONDS = 0.3
 """Instead of half a minute, which no operator can choose."""
 
-SESSION_SECONDS = 6.0
-"""The shortest that brokers allow by default: how long a dead member's partitions stay with it."""
+LETTERS_SECONDS = 2.0
+"""How long an attempt to keep rejected records may take."""
+
+SESSION_SECONDS = 3.0
+"""How long a dead member's partitions stay with it, where its successor is not known by its name."""
 
 
 class BridgeUnderTest:
@@ -109,15 +115,30 @@ def make_container(settings: Mapping[str, str]) -> Container:
         adapter_settings.bridge_settings(loaded), halt_retry_seconds=HALT_RETRY_SECONDS
     )
     container.bridge_settings.override(providers.Object(bridge))
+    if loaded.kafka.dead_letter_topic:
+        letters = providers.Resource(_letters, container.kafka_clients, loaded.kafka.dead_letter_topic)
+        container.dead_letters.override(letters)
     return container
+
+
+async def _letters(clients: KafkaClientManager, topic: str) -> AsyncIterator[KafkaDeadLetters]:
+    letters = KafkaDeadLetters(clients, topic, LETTERS_SECONDS)
+    try:
+        yield letters
+    finally:
+        await letters.stop()
+
+
+async def begun(settings: Mapping[str, str]) -> BridgeUnderTest:
+    """A bridge that runs until the test ends it."""
+    container = make_container(settings)
+    return BridgeUnderTest(container, await container.bridge.async_())
 
 
 @asynccontextmanager
 async def running(settings: Mapping[str, str]) -> AsyncIterator[BridgeUnderTest]:
     """A bridge that is stopped at the end of the block, unless the test ended it."""
-    container = make_container(settings)
-    bridge = await container.bridge.async_()
-    under_test = BridgeUnderTest(container, bridge)
+    under_test = await begun(settings)
     try:
         yield under_test
     except BaseException:
@@ -133,10 +154,14 @@ async def running(settings: Mapping[str, str]) -> AsyncIterator[BridgeUnderTest]
 
 
 def numbers(port: int) -> Mapping[str, float]:
-    """What a bridge in another process shows at `/metrics`, by names as they stand there, labels included."""
+    """What a bridge in another process shows at `/metrics`, by names as they stand there, labels included.
+
+    What has not happened yet may be missing there; it is 0 here.
+    """
     with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as page:
         lines = [line for line in page.read().decode().splitlines() if not line.startswith("#")]
-    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+    found = {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+    return defaultdict(float, found)
 
 
 def memory_peak(pid: int) -> int:

@@ -22,7 +22,6 @@ from eventbridge.application.ports import Commit
 from eventbridge.domain.delivery import Answer, Bad, Batch, Partition, ShardPosition
 from eventbridge.entrypoints.container import Container
 from eventbridge.entrypoints.daemon import Daemon
-from eventbridge.entrypoints.settings_loading import load_settings
 from eventbridge.entrypoints.telemetry import configure_logging
 from tests.integration.faults.bridges import make_container
 
@@ -111,8 +110,7 @@ def mortal(container: Container, fate: Fate) -> Container:
 
 async def main(point: str, count: str) -> None:
     """Run until killed, by itself or by others."""
-    loaded = load_settings().settings
-    configure_logging(loaded.telemetry.log_level, loaded.telemetry.log_format)
+    configure_logging("info", "json")
     await Daemon(mortal(make_container(_own_settings()), Fate(point, int(count)))).run()
 
 

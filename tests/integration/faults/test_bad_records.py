@@ -17,7 +17,7 @@ from tests.integration.conftest import NewTopic
 from tests.integration.entrypoints.processes import Bridge, running_bridge
 from tests.integration.faults.bridges import QUICK, memory_peak, numbers, running
 from tests.integration.faults.oracle import Load, assert_exact, envelope, eventually, kept
-from tests.integration.faults.test_crashes import killed
+from tests.integration.faults.test_crashes import OTHER_BATCHES, killed
 from tests.integration.kafka.members import produce
 from tests.integration.kafka.tampering import batch, produce_batch
 from tests.servers import RedisServer
@@ -175,7 +175,7 @@ async def test_bombs_isolate_their_partitions_and_cost_no_memory(
     load: Load, settings: dict[str, str]
 ) -> None:
     url = settings["REDIS__URL"]
-    bombs = {0: batch(bytes(512 * MIB), codec="zstd"), 1: batch(bytes(128 * MIB), codec="gzip")}
+    bombs = {0: batch(bytes(256 * MIB), codec="zstd"), 1: batch(bytes(128 * MIB), codec="gzip")}
     with running_bridge(QUICK | settings) as bridge:
         bridge.wait_until_probed()
         await load.produce(200)
@@ -215,7 +215,7 @@ async def test_a_user_whose_key_is_no_stream_costs_only_that_user(
     mine = {place: load.offsets[hit, place] for user_id, place in load.offsets if user_id == hit}
     for partition in load.partitions:
         del load.sent[hit, partition]
-    async with running(settings) as bridge:
+    async with running(settings | OTHER_BATCHES) as bridge:
         await assert_exact(load, own_redis.url)
         if crash == "no crash":
             assert bridge.number("events_rejected_total", reason="wrong_type") == len(mine)

@@ -24,7 +24,14 @@ def settings(settings: dict[str, str], proxy: RedisProxy) -> dict[str, str]:
     return settings | {"REDIS__URL": proxy.url}
 
 
-@pytest.mark.parametrize("lost", [(is_append, 1), (is_append, 40), (is_script, 12)])
+LOST: dict[str, tuple[Picks, int]] = {
+    "of one append": (is_append, 1),
+    "of forty appends": (is_append, 40),
+    "of twelve calls of any kind": (is_script, 12),
+}
+
+
+@pytest.mark.parametrize("lost", LOST.values(), ids=LOST)
 async def test_a_lost_reply_is_asked_for_again_and_nothing_is_appended_twice(
     load: Load, settings: dict[str, str], proxy: RedisProxy, url: str, lost: tuple[Picks, int]
 ) -> None:
@@ -108,7 +115,7 @@ async def test_a_script_that_is_forgotten_all_the_time_is_loaded_all_the_time(
         while True:
             await asyncio.to_thread(own_redis.command, "SCRIPT", "FLUSH")
 
-    async with running(settings) as bridge:
+    async with running(settings | {"REDIS__TIMEOUT_SECONDS": "10"}) as bridge:
         await bridge.until_ready()
         flushing = asyncio.create_task(flush())
         await load.produce(1500)

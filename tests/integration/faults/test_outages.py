@@ -154,12 +154,15 @@ def assert_announced(
 
 @pytest.mark.real_kafka
 async def test_while_the_dead_letters_are_away_nothing_is_skipped_and_other_partitions_go_on(
-    load: Load, settings: dict[str, str]
+    load: Load, settings: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     url, letters = settings["REDIS__URL"], f"{load.topic}.rejected"
     async with running(settings | {"KAFKA__DEAD_LETTER_TOPIC": letters}) as bridge:
         await load.produce_between(0, [b"rubbish"])
         await load.produce(300, rubbish=False, partitions=[1, 2, 3])
+        await assert_exact(load, url, but=[0])
+        await eventually(lambda: "the partition waits" in caplog.text, "the record not to be kept")
+        await load.produce(100, rubbish=False)
         await assert_exact(load, url, but=[0])
         assert {watermarks(url, load.topic)[shard, 0] for shard in range(8)} == {-1}
         assert bridge.number("events_rejected_total", reason="not_json") == 0

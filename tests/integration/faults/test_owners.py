@@ -10,6 +10,7 @@ import pytest
 from tests.integration.entrypoints.processes import running_bridge
 from tests.integration.faults.bridges import QUICK, numbers, running
 from tests.integration.faults.oracle import Load, assert_exact, eventually
+from tests.integration.faults.test_crashes import OTHER_BATCHES
 from tests.servers import RedisServer
 
 
@@ -19,7 +20,8 @@ async def test_two_bridges_on_the_same_partitions_append_everything_once(
     """Each in a group of its own, both under one source's name: neither knows of the other."""
     await load.produce(500)
 
-    async with running(settings) as one, running(settings | {"KAFKA__GROUP_ID": f"{load.topic}-2"}) as other:
+    second = settings | OTHER_BATCHES | {"KAFKA__GROUP_ID": f"{load.topic}-2"}
+    async with running(settings) as one, running(second) as other:
         await load.produce(1500)
         await assert_exact(load, settings["REDIS__URL"])
 
@@ -35,7 +37,7 @@ async def test_two_bridges_on_the_same_partitions_append_everything_once(
 async def test_a_frozen_bridge_that_wakes_up_as_a_second_owner_appends_nothing_twice(
     load: Load, settings: dict[str, str]
 ) -> None:
-    others = settings | {"KAFKA__GROUP_ID": f"{load.topic}-2"}
+    others = settings | OTHER_BATCHES | {"KAFKA__GROUP_ID": f"{load.topic}-2"}
     with running_bridge(QUICK | settings) as zombie:
         zombie.wait_until_probed()
         zombie.wait_until_ready()

@@ -20,7 +20,7 @@ from tests.integration.faults.oracle import (
     watermarks,
 )
 from tests.integration.faults.rollbacks import ShardCopy, log_of, lose_what_came_after
-from tests.integration.faults.test_crashes import killed
+from tests.integration.faults.test_crashes import OTHER_BATCHES, killed
 from tests.servers import RedisServer
 from tests.servers.proxy import RedisProxy
 
@@ -104,7 +104,7 @@ async def test_a_crash_between_two_calls_and_then_a_rollback_are_repaired(
         copy.restore()
     await load.produce(produced_meanwhile)
 
-    async with running(settings):
+    async with running(settings | OTHER_BATCHES):
         await assert_exact(load, own_redis.url)
 
 
@@ -148,7 +148,7 @@ async def test_a_stale_replica_that_is_promoted_is_repaired(
             await assert_exact(load, replica.url)
 
     if when == "while no bridge runs":
-        async with running(settings):
+        async with running(settings | OTHER_BATCHES):
             await assert_exact(load, replica.url)
 
     after = epochs(replica.url)
