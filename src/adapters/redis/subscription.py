@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Final, Generic, TypeVar
 
-from ...application.errors import SinkMisconfigured, SinkUnavailable
+from ...domain.errors import EventBridgeError
 from .link import Link
 from .listener import Listener, Receiver
 from .news_queue import NewsQueue
@@ -108,7 +108,7 @@ class Subscription(Generic[N]):
             for channel in [each for each in self._interest if each not in self._listener_of]:
                 try:
                     home = await self._link.home(channel)
-                except (SinkUnavailable, SinkMisconfigured) as error:
+                except Exception as error:
                     failure = error
                 else:
                     self._listen(home, channel)
@@ -131,7 +131,8 @@ class Subscription(Generic[N]):
     async def _run(self, home: str, listener: Listener) -> None:
         try:
             await listener.run()
-        except (SinkUnavailable, SinkMisconfigured) as error:
+        except Exception as error:
+            # Whatever a client library comes up with must not leave pages deaf.
             self._link.doubt()
             for channel in listener.confirmed & self._interest.keys():
                 self._queue.put(self._interrupted(channel))
@@ -144,7 +145,8 @@ class Subscription(Generic[N]):
 
     async def _recover(self, error: Exception) -> None:
         if not self._failures:
-            log.warning("the subscription in Redis is cut and tried again: %s", error)
+            unforeseen = None if isinstance(error, EventBridgeError) else error
+            log.warning("the subscription in Redis is cut and tried again: %s", error, exc_info=unforeseen)
         self._failures += 1
         pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(self._failures - 1, 10))
         await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads attempts

@@ -12,6 +12,7 @@ from eventbridge.application.errors import SinkUnavailable
 from eventbridge.testing.cancellation import cancelled_at
 from tests.integration.redis.gateway import linked
 from tests.servers import RedisServer
+from tests.servers.embedded import EmbeddedRedis
 from tests.servers.proxy import RedisProxy
 
 USER = "00000000-0000-4000-8000-00000000000A"
@@ -137,6 +138,14 @@ async def test_wherever_a_take_is_cancelled_giving_back_leaves_nothing(redis_url
             await leases.release(USER, "b")
 
     assert count > 1
+
+
+async def test_redis_6_shares_slots_as_well() -> None:
+    with EmbeddedRedis() as server:
+        async with linked(server.url) as link:
+            taken = [await RedisLeases(link).take(USER, name, 2) for name in ("a", "b", "c", "a")]
+
+    assert taken == [True, True, False, True]
 
 
 async def test_a_server_that_is_away_is_unavailable(redis_server: Callable[..., RedisServer]) -> None:
