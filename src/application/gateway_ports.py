@@ -9,6 +9,9 @@ from ..domain.continuity import StreamView
 from ..domain.position import StreamId
 from ..domain.routing import Target
 
+MAX_CHUNK_BYTES = 65_536
+"""How much of a replay is written to an `Outlet` at once, unless a single event is larger."""
+
 
 class FeedEntry(msgspec.Struct, frozen=True, gc=False):
     """One entry of a stream, as a page is to get it."""

@@ -2,6 +2,7 @@
 
 from .clock import ManualClock
 from .dead_letters import MemoryDeadLetters
+from .feed import MemoryEventFeed
 from .log import MemoryLog
 from .shard import EMPTY, MemoryShard, ShardState, StreamEntry
 from .sink import MemoryEventSink
@@ -11,6 +12,7 @@ __all__ = [
     "EMPTY",
     "ManualClock",
     "MemoryDeadLetters",
+    "MemoryEventFeed",
     "MemoryEventSink",
     "MemoryEventSource",
     "MemoryLog",

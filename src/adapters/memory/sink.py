@@ -34,6 +34,8 @@ class MemoryEventSink:
         """While true every call raises `SinkUnavailable`, and nothing is written."""
         self.calls: list[Batch] = []
         """Every batch that was offered, also those that failed."""
+        self.on_change: Callable[[int], None] = lambda _: None
+        """Called with the shard after each call that reached it, before its reply."""
         self._clock = clock or ManualClock()
         self._spare_epoch = spare_epoch
         self._shards = [MemoryShard() for _ in range(shards)]
@@ -65,6 +67,7 @@ class MemoryEventSink:
         shard = self._shards[batch.shard]
         shard.clock_ms = self._clock.now_ms()
         answers = shard.apply(batch, self._spare_epoch())
+        self.on_change(batch.shard)
         await asyncio.sleep(0)
         if reply_lost:
             raise reply_lost
@@ -78,6 +81,7 @@ class MemoryEventSink:
         shard = self._shards[shard_of(target.id, self.shards)]
         shard.clock_ms = self._clock.now_ms()
         identity = shard.append(target, message.event, message.data, self._spare_epoch())
+        self.on_change(shard_of(target.id, self.shards))
         await asyncio.sleep(0)
         if reply_lost:
             raise reply_lost

@@ -1,0 +1,168 @@
+"""One target's stream as this process follows it, for all of its pages at once."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from ..domain.continuity import is_gap
+from ..domain.routing import Target
+from ..domain.stream_cursor import Link, StreamCursor
+from . import frames
+from .gateway_ports import FeedEntry, Outlet
+
+MAX_COPIES = 1024
+"""Live copies kept while a page catches up; one that is slower reads again."""
+
+
+class Follower(Protocol):
+    """A page's side of a channel."""
+
+    outlet: Outlet
+    named: bool
+    live: bool
+    """It has got everything up to the channel's cursor, and gets what follows from the channel."""
+    stale_since: int
+
+    def close(self, reason: str) -> None:
+        """End the stream."""
+
+
+class Channel:
+    """The pages of one target, and the cursor up to which the live ones among them have got everything."""
+
+    __slots__ = (
+        "_copies",
+        "_forgotten",
+        "_opening",
+        "again",
+        "beat_slot",
+        "cursor",
+        "followers",
+        "name",
+        "queued",
+        "reading",
+        "resync_slot",
+        "shard",
+        "target",
+    )
+
+    def __init__(self, target: Target, name: str, shard: int) -> None:
+        self.target = target
+        self.name = name
+        self.shard = shard
+        self.followers: list[Follower] = []
+        self.cursor: StreamCursor | None = None
+        """None while no page has come to the stream's end."""
+        self.queued = self.reading = self.again = False
+        """Whether a resync is asked for, under way, and to be repeated at its end."""
+        self.beat_slot = self.resync_slot = 0
+        self._opening = 0
+        self._copies: list[tuple[str, FeedEntry]] | None = None
+        self._forgotten = 0
+
+    def opens(self) -> None:
+        """A page begins to catch up: live copies are kept from now on."""
+        self._opening += 1
+        if self._copies is None:
+            self._copies = []
+
+    def opened(self) -> None:
+        """A page has caught up, or given up."""
+        self._opening -= 1
+        if not self._opening:
+            self._copies = None
+            self._forgotten = 0
+
+    def mark(self) -> int:
+        """The moment in the sequence of live copies from which `admit` is to look."""
+        return self._forgotten + len(self._copies or ())
+
+    def heard(self, epoch: str, entry: FeedEntry) -> bool:
+        """Take a live copy; False where the stream has to be read for it."""
+        if self._copies is not None:
+            if len(self._copies) == MAX_COPIES:
+                self._forgotten += MAX_COPIES
+                self._copies.clear()
+            self._copies.append((epoch, entry))
+        if self.cursor is None:
+            return True
+        link = self.cursor.link(epoch, entry)
+        if link is Link.NEXT:
+            self.advance(self.cursor.sent(entry.id), [entry])
+        return link is not Link.HOLE
+
+    def admit(self, page: Follower, cursor: StreamCursor, mark: int, read: Sequence[FeedEntry]) -> bool:
+        """Let a page that has read up to its stream's end go on live; False: it has to read again.
+
+        `cursor` is where it is, `mark` was taken before it read, `read` is what it read last.
+        """
+        if self._copies is None or mark < self._forgotten:
+            return False
+        merged = cursor.merge(self._copies[mark - self._forgotten :])
+        if merged is None or not self._reaches(merged.cursor, [*read, *merged.entries]):
+            return False
+        if self.cursor is None or self.cursor.position == merged.cursor.position:
+            self.cursor = merged.cursor
+        page.live = True
+        if merged.entries:
+            _send(page, merged.cursor.position.epoch, merged.entries)
+        return True
+
+    def advance(self, cursor: StreamCursor, entries: Sequence[FeedEntry]) -> None:
+        """Send the entries that lie between the channel's cursor and this one; each is encoded once."""
+        self.cursor = cursor
+        if not entries:
+            return
+        epoch = cursor.position.epoch
+        times = [entry.timestamp for entry in entries]
+        named = plain = b""
+        for page in tuple(self.followers):
+            if not page.live:
+                continue
+            if page.named:
+                chunk = named = named or frames.entries(epoch, entries, named=True)
+            else:
+                chunk = plain = plain or frames.entries(epoch, entries, named=False)
+            if not page.outlet.write(chunk, times):
+                page.close("slow")
+
+    def say(self, chunk: bytes, page: Follower) -> None:
+        """Write something that is no event."""
+        if not page.outlet.write(chunk):
+            page.close("slow")
+
+    def beat(self) -> None:
+        """Send a heartbeat; live pages get their position with it."""
+        at = b"" if self.cursor is None else frames.position(self.cursor.position)
+        beat = frames.BEAT + at
+        for page in tuple(self.followers):
+            self.say(beat if page.live else frames.BEAT, page)
+
+    def say_fresh(self) -> None:
+        """Tell the live pages that were told of a stale store that they have everything again."""
+        for page in tuple(self.followers):
+            if page.live and page.stale_since:
+                since, page.stale_since = page.stale_since, 0
+                self.say(frames.fresh(since), page)
+
+    def _reaches(self, cursor: StreamCursor, known: Sequence[FeedEntry]) -> bool:
+        """Whether the live pages are where the new one is, or can be brought there by what it knows."""
+        if self.cursor is None or self.cursor.position == cursor.position:
+            return True
+        mine = self.cursor.position
+        if mine.epoch != cursor.position.epoch:
+            return False
+        if is_gap(mine.id) and is_gap(cursor.position.id):
+            return True  # there is no stream: a page may go on from either moment
+        if mine.id > cursor.position.id:
+            return False
+        missing = [entry for entry in known if entry.id > mine.id]
+        if not missing or missing[0].prev != mine.id:
+            return False
+        self.advance(cursor, missing)
+        return True
+
+
+def _send(page: Follower, epoch: str, entries: Sequence[FeedEntry]) -> None:
+    chunk = frames.entries(epoch, entries, named=page.named)
+    if not page.outlet.write(chunk, [entry.timestamp for entry in entries]):
+        page.close("slow")
