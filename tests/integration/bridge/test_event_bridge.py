@@ -30,6 +30,7 @@ def settings(kafka: SharedKafka, topic: str, group_id: str, redis_url: str) -> d
     }
 
 
+@pytest.mark.real_kafka
 async def test_event_bridge_consumes_kafka_events(
     settings: dict[str, str], topic: str, redis_url: str, kafka_tool: KafkaTool
 ) -> None:
@@ -42,7 +43,7 @@ async def test_event_bridge_consumes_kafka_events(
         for session, user in sessions.items()
     ]
     producer = ("kafka-console-producer", "--topic", topic)
-    parsed = ("--property", "parse.key=true", "--property", "parse.headers=true")
+    parsed = ("--reader-property", "parse.key=true", "--reader-property", "parse.headers=true")
 
     with running_bridge(settings) as bridge:
         bridge.wait_until_probed()
