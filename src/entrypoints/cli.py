@@ -15,6 +15,7 @@ WRONG_USAGE = 2
 
 _COMMANDS = {
     "run": "run_command",
+    "serve": "serve_command",
     "check": "check_command",
     "config": "config_command",
     "produce": "produce_command",

@@ -1,0 +1,225 @@
+import { age, AgePlot } from "./plot.js";
+import { Proof } from "./proof.js";
+
+const ROWS = 200;
+const POLL_MS = 500;
+const DROP_MS = 3_000;
+const FREEZE_MS = 5_000;
+const BEGIN_BACK = 200;
+
+const at = (id) => document.getElementById(id);
+const plot = new AgePlot(at("plot"));
+
+let user = null;
+let source = null;
+let position = null;
+let proof = new Proof();
+let known = 0; // how many of what was produced for the user are in the proof
+let stage = null;
+let reconnects = -1;
+let staged; // whether there is a stage; undefined until that is known
+let stale = false;
+
+function follow(chosen) {
+  source?.close();
+  user = chosen;
+  position = null;
+  proof = new Proof();
+  reconnects = -1;
+  known = stage ? Math.max(0, (stage.totals[user] ?? 0) - BEGIN_BACK) : 0;
+  at("events").replaceChildren();
+  at("empty").hidden = false;
+  connect();
+}
+
+function connect() {
+  const query = new URLSearchParams({ user, event: "message" });
+  if (position) query.set("last_event_id", position);
+  else query.set("last", "500");
+  source = new EventSource(`events?${query}`);
+  show("connecting");
+  source.onopen = () => {
+    reconnects += 1;
+    proof.connected();
+    show(stale ? "stale" : "live");
+  };
+  source.onerror = () => show(source.readyState === EventSource.CLOSED ? "ended" : "reconnecting");
+  source.onmessage = ({ data, lastEventId }) => arrived(JSON.parse(data), lastEventId);
+  source.addEventListener("reset", ({ data, lastEventId }) => {
+    const { reason } = JSON.parse(data);
+    position = lastEventId;
+    proof.reset();
+    note(`Reset (${reason}): something may be missing here. A page loads its state anew.`);
+  });
+  source.addEventListener("stale", () => {
+    stale = true;
+    show("stale");
+  });
+  source.addEventListener("fresh", () => {
+    stale = false;
+    show("live");
+  });
+}
+
+function arrived(event, lastEventId) {
+  position = lastEventId;
+  if (!proof.arrived(event.event_id)) return;
+  const ms = Math.max(0, Date.now() - Date.parse(event.timestamp));
+  plot.add(ms);
+  at("age").textContent = age(ms);
+  const row = document.createElement("li");
+  row.append(
+    text("time", new Date().toLocaleTimeString([], { hour12: false })),
+    text("b", event.event_type.split(".").slice(2).join(".") || event.event_type),
+    text("span", summary(event.payload)),
+    text("data", age(ms)),
+  );
+  insert(row);
+}
+
+function note(words) {
+  const row = text("li", words);
+  row.className = "note";
+  row.setAttribute("role", "alert");
+  insert(row);
+}
+
+function insert(row) {
+  const list = at("events");
+  at("empty").hidden = true;
+  list.prepend(row);
+  while (list.childElementCount > ROWS) list.lastElementChild.remove();
+}
+
+function summary(payload) {
+  if (typeof payload === "string") return payload;
+  return Object.entries(payload ?? {})
+    .map(([name, value]) => (typeof value === "string" ? value : `${name} ${JSON.stringify(value)}`))
+    .join(" · ");
+}
+
+function text(name, words) {
+  const element = document.createElement(name);
+  element.textContent = words;
+  return element;
+}
+
+const STATES = {
+  nobody: "no user chosen",
+  connecting: "connecting",
+  live: "live",
+  stale: "stale: Redis is away",
+  reconnecting: "reconnecting",
+  dropped: "dropped",
+  ended: "ended by the gateway",
+};
+
+function show(state) {
+  put("state", STATES[state]);
+  at("state").dataset.state = state;
+}
+
+function put(id, words) {
+  const element = at(id);
+  if (element.textContent !== String(words)) element.textContent = String(words);
+}
+
+function draw() {
+  const numbers = proof.count();
+  put("produced", numbers.produced);
+  put("shown", numbers.shown);
+  put("on-the-way", numbers.onTheWay);
+  for (const name of ["missing", "twice", "resets"]) {
+    put(name, numbers[name]);
+    at(name).className = numbers[name] ? (name === "resets" ? "told" : "some") : "zero";
+  }
+  const wrong = numbers.missing + numbers.twice > 0;
+  put("verdict", user ? `${numbers.missing} missing, ${numbers.twice} twice` : "");
+  at("verdict").classList.toggle("wrong", wrong);
+  put("position", position ?? "–");
+  put("reconnects", Math.max(0, reconnects));
+  plot.draw();
+}
+
+async function poll() {
+  const query = new URLSearchParams(user ? { user, after: String(known) } : {});
+  const asked = { user, known };
+  const answer = await fetch(`demo/stage?${query}`).catch(() => null);
+  if (answer?.status === 404) return false;
+  if (!answer?.ok) return staged;
+  const told = await answer.json();
+  const first = stage === null;
+  stage = told;
+  if (first) choices(told.users);
+  if (asked.user === user && asked.known === known) {
+    known += told.sent.length;
+    proof.produced(told.sent);
+  }
+  put("redis", told.redis);
+  put("circuit", told.circuit);
+  at("redis").dataset.tone = told.redis === "runs" ? "good" : "bad";
+  at("circuit").dataset.tone = told.circuit === "closed" ? "good" : "bad";
+  actions(told.actions);
+  return true;
+}
+
+function choices(users) {
+  at("user").replaceChildren(...users.map(({ id, name }) => new Option(name, id)));
+  if (users.length) follow(users[0].id);
+}
+
+function actions(offered) {
+  const names = offered.map(({ name }) => name).join();
+  const buttons = at("buttons");
+  if (buttons.dataset.names === names) return;
+  buttons.dataset.names = names;
+  const had = document.activeElement?.dataset?.action;
+  for (const old of buttons.querySelectorAll("[data-action]")) old.remove();
+  for (const { name, label } of offered) {
+    const button = text("button", label);
+    button.type = "button";
+    button.dataset.action = name;
+    button.addEventListener("click", () => act(button, name));
+    buttons.append(button);
+  }
+  if (had) (buttons.querySelector(`[data-action="${had}"]`) ?? buttons.querySelector("[data-action]"))?.focus();
+}
+
+async function act(button, name) {
+  if (button.ariaBusy === "true") return;
+  button.ariaBusy = "true"; // not disabled: that would take the focus away
+  const answer = await fetch(`demo/actions/${encodeURIComponent(name)}`, { method: "POST" }).catch(() => null);
+  if (!answer?.ok) note(`“${button.textContent}” did not work.`);
+  button.ariaBusy = null;
+}
+
+function needs(kind) {
+  for (const element of document.querySelectorAll("[data-needs]")) element.hidden = element.dataset.needs !== kind;
+}
+
+at("user").addEventListener("change", ({ target }) => follow(target.value));
+at("choice").addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (at("user-id").value.trim()) follow(at("user-id").value.trim());
+});
+at("drop").addEventListener("click", () => {
+  if (!source) return;
+  source.close();
+  show("dropped");
+  const dropped = user;
+  setTimeout(() => dropped === user && connect(), DROP_MS);
+});
+at("freeze").addEventListener("click", () => {
+  const until = performance.now() + FREEZE_MS;
+  while (performance.now() < until);
+});
+
+async function turn() {
+  if (staged !== false) staged = await poll();
+  needs(staged ? "stage" : "no-stage");
+  draw();
+}
+
+show("nobody");
+await turn();
+setInterval(turn, POLL_MS);

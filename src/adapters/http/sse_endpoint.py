@@ -1,0 +1,263 @@
+"""`GET /events`: one user's stream on one connection, from the request to the last byte."""
+
+import asyncio
+import itertools
+import random
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from starlette.types import Receive, Scope, Send
+
+from ...application import frames
+from ...application.admission import Admission, Admitted, Refused
+from ...application.comeback import Comeback
+from ...application.errors import (
+    ForbiddenOrigin,
+    KeysUnavailable,
+    Revoked,
+    SinkMisconfigured,
+    SinkUnavailable,
+    Unauthorized,
+)
+from ...application.gateway_ports import GatewayTelemetry, Identity
+from ...application.live_hub import LiveHub
+from ...application.mailbox import Mailbox
+from ...application.open_streams import EndedBy, OpenStreams
+from ...application.ports import Clock
+from ...application.stream_session import EndReason, StreamSession, StreamStart
+from ...domain.client_address import Network
+from ...domain.origins import Origins
+from ...domain.request_parts import Headers, Query, parse_query
+from ...domain.routing import user
+from ...domain.stream_request import StreamRequest, stream_request
+from .connection import until_gone
+from .gateway_requests import Identities, address_of
+
+STREAM_HEADERS: Final = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+    (b"x-content-type-options", b"nosniff"),
+)
+"""No `connection`, which HTTP/2 forbids. The third keeps nginx from buffering."""
+
+_SPREAD_SECONDS: Final = 1.0
+"""Pages that waited for the store ask it within this time, not all at once."""
+
+_UNPARSABLE: Final = "?"
+"""Stands for a cursor that is none."""
+
+
+class StreamMetrics(GatewayTelemetry, Protocol):
+    """What this endpoint tells operators, beyond what streams tell."""
+
+    def refused(self, reason: str) -> None:
+        """A connect was not let in."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamServing:
+    """How streams are served."""
+
+    replay_max_entries: int
+    stale_after_seconds: float
+    heartbeat_seconds: float
+    names_user: bool = False
+    """Whether `?user=` says whose stream it is, without proof."""
+    trusted_proxies: Sequence[Network] = ()
+
+
+class _Stream:
+    """The connection as `OpenStreams` knows it."""
+
+    __slots__ = ("_drop", "_session", "ends_at", "ends_with_token", "identity", "sending_since", "slot")
+
+    def __init__(
+        self,
+        identity: Identity,
+        slot: Admitted,
+        session: StreamSession,
+        lifetime: tuple[float, bool],
+        drop: Callable[[], None],
+    ) -> None:
+        self.identity = identity
+        self.slot = slot
+        self.ends_at, self.ends_with_token = lifetime
+        self.sending_since: float | None = None
+        self._session = session
+        self._drop = drop
+
+    def end(self, reason: EndedBy, retry_ms: int | None) -> None:
+        self._session.close(reason, retry_ms=retry_ms)
+
+    def cut(self, reason: EndedBy) -> None:
+        self._session.close(reason)
+        self._drop()
+
+
+class SseEndpoint:
+    """Lets pages in and serves them; raises what the gateway's application makes problem documents of.
+
+    Where a page may come again later the answer is 200, `retry:` and the end: an `EventSource` takes any
+    other status for final.
+    """
+
+    def __init__(
+        self,
+        *,
+        hub: LiveHub,
+        streams: OpenStreams,
+        admission: Admission,
+        identities: Identities,
+        origins: Origins,
+        comeback: Comeback,
+        metrics: StreamMetrics,
+        clock: Clock,
+        serving: StreamServing,
+    ) -> None:
+        self._hub = hub
+        self._streams = streams
+        self._admission = admission
+        self._identities = identities
+        self._origins = origins
+        self._comeback = comeback
+        self._metrics = metrics
+        self._clock = clock
+        self._serving = serving
+        self._process = secrets.token_hex(6)
+        self._connections = itertools.count(1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one page until either side has enough."""
+        headers = scope["headers"]
+        query = parse_query(scope["query_string"])
+        wanted = stream_request(
+            headers,
+            query,
+            replay_limit=self._serving.replay_max_entries,
+            names_user=self._serving.names_user,
+        )
+        answer = _Answer(send, self._origins.cors(headers))
+        if self._streams.draining:
+            await self._refuse(answer, "drain", self._streams.retry_ms())
+            return
+        slot = self._admission.enter(address_of(scope, self._serving.trusted_proxies))
+        if isinstance(slot, Refused):
+            await self._refuse(answer, slot.reason, slot.retry_ms)
+            return
+        async with slot, until_gone(scope, receive) as drop:
+            heard = self._streams.heard
+            identity = await self._identified(headers, query, answer)
+            if identity is None:
+                await self._refuse(answer, "unavailable", self._streams.retry_ms())
+                return
+            refused = await slot.claim(identity.user_id, f"{self._process}-{next(self._connections)}")
+            if refused is not None:
+                await self._refuse(answer, refused.reason, refused.retry_ms)
+                return
+            await self._serve(identity, wanted, answer, slot=slot, drop=drop, heard=heard)
+
+    async def _serve(
+        self,
+        identity: Identity,
+        wanted: StreamRequest,
+        answer: "_Answer",
+        *,
+        slot: Admitted,
+        drop: Callable[[], None],
+        heard: int,
+    ) -> None:
+        mailbox = Mailbox(self._metrics, self._clock)
+        session = self._hub.open(
+            user(identity.user_id), mailbox, _start_of(wanted), named=not wanted.as_message
+        )
+        stream = _Stream(identity, slot, session, self._streams.lifetime(identity), drop)
+        self._streams.add(stream, heard)
+        try:
+            now = self._clock.monotonic
+            async for chunk in mailbox.frames():
+                stream.sending_since = now()
+                await answer.write(chunk)
+                stream.sending_since = None
+            stream.sending_since = now()
+            await answer.finish()
+        finally:
+            self._streams.remove(stream)
+            session.close(EndReason.GONE)
+
+    async def _identified(self, headers: Headers, query: Query, answer: "_Answer") -> Identity | None:
+        """Who it is, once that can be said; None where the page is to come again.
+
+        While Redis is away the page is connected, and waits (DELIVERY.md 5.6). What it is refused after that
+        it learns when it comes again: the status is out already.
+        """
+        try:
+            return await self._identities.identify(headers, query)
+        except KeysUnavailable:
+            return None
+        except (SinkUnavailable, SinkMisconfigured):
+            since = self._clock.now_ms()
+        stale = False
+        await answer.write(frames.opening(self._streams.retry_ms()))
+        while True:
+            try:
+                async with asyncio.timeout(
+                    self._serving.heartbeat_seconds if stale else self._serving.stale_after_seconds
+                ):
+                    await self._comeback.wait()
+            except TimeoutError:
+                await answer.write(frames.BEAT if stale else frames.stale(since))
+                stale = True
+                continue
+            if self._streams.draining:
+                return None
+            await asyncio.sleep(random.uniform(0, _SPREAD_SECONDS))  # noqa: S311 - spreads load
+            try:
+                identity = await self._identities.identify(headers, query)
+            except (SinkUnavailable, SinkMisconfigured):
+                continue
+            except (Unauthorized, ForbiddenOrigin, Revoked):
+                return None
+            if stale:
+                await answer.write(frames.fresh(since))
+            return identity
+
+    async def _refuse(self, answer: "_Answer", reason: str, retry_ms: int) -> None:
+        self._metrics.refused(reason)
+        await answer.write(frames.opening(retry_ms))
+        await answer.finish()
+
+
+class _Answer:
+    """What goes back to the page; begins by itself."""
+
+    __slots__ = ("_begun", "_cors", "_send")
+
+    def __init__(self, send: Send, cors: Sequence[tuple[bytes, bytes]]) -> None:
+        self._send = send
+        self._cors = cors
+        self._begun = False
+
+    async def write(self, chunk: bytes) -> None:
+        """Send whole frames."""
+        if not self._begun:
+            self._begun = True
+            headers = [*STREAM_HEADERS, *self._cors]
+            self._cors = ()
+            await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+    async def finish(self) -> None:
+        """End the answer in order."""
+        if self._begun:
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _start_of(wanted: StreamRequest) -> StreamStart:
+    if wanted.reset is not None:
+        return StreamStart(after=_UNPARSABLE)
+    if wanted.cursor is not None:
+        return StreamStart(after=str(wanted.cursor))
+    return StreamStart(last=wanted.last or 0)
