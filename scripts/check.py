@@ -15,6 +15,7 @@ CHECKS: dict[str, list[str]] = {
     "format": [str(BIN / "ruff"), "format", "--check", "."],
     "contracts": [str(BIN / "lint-imports")],
     "documentation": [sys.executable, "scripts/documentation.py"],
+    "client": ["scripts/check-js-client"],
     "mypy": [str(BIN / "mypy")],
     "pyright": [str(BIN / "pyright")],
 }
