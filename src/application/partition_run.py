@@ -89,6 +89,7 @@ class PartitionRun:
                 self._applying = asyncio.create_task(self._apply(span, sorted_, records))
             await self.settle()
         finally:
+            self._ending = True
             self.announce_passed()
             if self._applying is not None:
                 self._applying.cancel()
@@ -114,7 +115,12 @@ class PartitionRun:
             self._applying.result()
 
     def take(self, consequence: Consequence) -> None:
-        """Do what an answer demands of the whole run."""
+        """Do what an answer demands of the whole run.
+
+        Nothing once it ends: the partition may be another run's by then, whose position is not to be moved.
+        """
+        if self._ending:
+            return
         if isinstance(consequence, Rewind):
             log.warning(
                 "a shard was rolled back: reading again from offset %d",
