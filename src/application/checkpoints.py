@@ -71,8 +71,7 @@ class Checkpoints:
             except CircuitOpen:
                 continue
             except SinkMisconfigured as error:
-                for run in self._runs.values():
-                    run.halt(Halt(HaltReason.SINK_MISCONFIGURED, str(error)))
+                self._halt(error)
             finally:
                 for run in self._runs.values():
                     run.announce_passed()
@@ -92,7 +91,15 @@ class Checkpoints:
     async def probe_forever(self) -> None:
         """While the circuit is open and nobody has a batch to try, try a checkpoint: it closes by itself."""
         for shard in itertools.cycle(range(self._publisher.shards)):
-            await self._publisher.probe(partial(self._probe, shard))
+            try:
+                await self._publisher.probe(partial(self._probe, shard))
+            except SinkMisconfigured as error:
+                self._halt(error)
+                await asyncio.sleep(self._checkpoint_seconds)
+
+    def _halt(self, error: SinkMisconfigured) -> None:
+        for run in self._runs.values():
+            run.halt(Halt(HaltReason.SINK_MISCONFIGURED, str(error)))
 
     async def checkpoint(self, runs: Collection[PartitionRun]) -> None:
         """One call per shard, with the marks of all these runs. Raises `CircuitOpen`, `SinkMisconfigured`."""

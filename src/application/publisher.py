@@ -95,7 +95,10 @@ class Publisher:
         return answers
 
     async def probe(self, call: Callable[[], Awaitable[T]]) -> T | None:
-        """Wait until a probe is due that nobody else makes, and make it; None if the sink still fails."""
+        """Wait until a probe is due that nobody else makes, and make it; None if the sink still fails.
+
+        Raises `SinkMisconfigured`; the next probe is due at once then.
+        """
         permit = await self._gate.idle_probe()
         try:
             return await self._judged(permit, call)
