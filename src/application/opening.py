@@ -15,6 +15,7 @@ from ..domain.assignment import (
 )
 from ..domain.delivery import Answer, Applied, Batch, Commit, Mark, Partition
 from ..domain.partition_ledger import PartitionLedger
+from .errors import PartitionPoisoned
 from .ports import EventSink, EventSource, Telemetry
 from .publisher import Publisher
 
@@ -73,8 +74,10 @@ class Opening:
     async def _gather(self, partition: Partition) -> Situation:
         siblings = await self._source.partitions_of(partition.topic)
         commits = await self._source.committed(siblings)
-        bounds = await self._source.bounds(partition)
         positions = await self._publisher.insist(lambda: self._sink.positions((partition,)))
+        # An old owner may still advance: asked for last, the log's end lies behind all that was applied;
+        # asked for first, the commit lies before it.
+        bounds = await self._source.bounds(partition)
         return Situation(
             partition=partition,
             committed=commits.get(partition),
@@ -99,7 +102,7 @@ class Opening:
     async def _disproof(self, partition: Partition, decision: Resume) -> Halt | None:
         """Whether the log has other records at the watermarks than those that were applied."""
         for offset, timestamp in decision.proofs.items():
-            found = await self._source.timestamp_at(partition, offset)
+            found = await self._timestamp_at(partition, offset)
             if found is not None and found != timestamp:
                 return Halt(
                     HaltReason.SOURCE_REWOUND,
@@ -108,12 +111,21 @@ class Opening:
                 )
         return None
 
+    async def _timestamp_at(self, partition: Partition, offset: int) -> int | None:
+        """What cannot be read any more proves nothing; it was applied, so that nobody needs it either."""
+        try:
+            return await self._source.timestamp_at(partition, offset)
+        except PartitionPoisoned as error:
+            log.warning("%s: it was applied before", error)
+            return None
+
     async def _resume(self, partition: Partition, decision: Resume) -> OpenPartition:
         self._declare(partition, decision)
         ledger = decision.ledger(partition)
         for shard, mark in decision.rotations.items():
             (answer,) = await self._insist_on_mark(shard, mark)
             ledger.checkpointed(ledger.run, shard, answer)
+        ledger.pass_over(decision.retention_lost)
         self._source.seek(partition, ledger.position)
         return OpenPartition(ledger, decision.stamp)
 

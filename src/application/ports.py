@@ -117,7 +117,7 @@ class EventSource(Protocol):
     async def timestamp_at(self, partition: Partition, offset: int) -> int | None:
         """The timestamp (ms) of the record at exactly `offset`, None if there is no record.
 
-        Moves the position: seek afterwards.
+        Moves the position: seek afterwards. Raises `PartitionPoisoned` where it cannot be read any more.
         """
 
     def lag(self, partition: Partition) -> int | None:

@@ -191,6 +191,11 @@ class PartitionLedger:
         self.position = max(self.applied_upto, self.dropped_to) + 1
         return Rewind(self.position, range(self.applied_upto + 1, self.position))
 
+    def pass_over(self, lost: range) -> None:
+        """Do not read what the log no longer has; for the beginning, when its loss has been declared."""
+        if self.position in lost:
+            self.position = lost.stop
+
     def drop(self) -> range:
         """Pass everything that was read, for all shards alike (`ON_SINK_FAILURE=drop`).
 

@@ -68,7 +68,9 @@ class PartitionLog:
         return Polled(records=tuple(self._records[first:last]), next_offset=max(position, next_offset))
 
     def timestamp_at(self, offset: int) -> int | None:
-        """The timestamp of the record at exactly this offset."""
+        """The timestamp of the record at exactly this offset. Raises `PartitionPoisoned`."""
+        if offset == self._poisoned:
+            raise PartitionPoisoned(self._partition, offset, "its checksum is wrong")
         index = bisect_left(self._offsets, offset)
         if index < len(self._offsets) and self._offsets[index] == offset:
             return self._records[index].timestamp
