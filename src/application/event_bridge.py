@@ -122,8 +122,7 @@ class DomainEventBridgeService:
                 for task in background:
                     task.cancel()
                 await self._finish(list(self._readers.values()), self._settings.stop_limit_seconds)
-                for partition in list(self._readers):
-                    await self._dismiss(partition)
+                await self._dismiss(list(self._readers))
         finally:
             unlisten()
             self._joined = False
@@ -194,20 +193,23 @@ class DomainEventBridgeService:
         while not self._stopping.is_set():
             await self._changed.wait()
             self._changed.clear()
-            for partition in [p for p, reader in self._readers.items() if reader.ended]:
-                await self._dismiss(partition)
+            await self._dismiss([p for p, reader in self._readers.items() if reader.ended])
             for partition in self._assignment:
                 if partition not in self._readers:
                     reader = self._readers[partition] = self._reader(partition)
                     self._tasks[partition] = tasks.create_task(reader.run())
 
-    async def _dismiss(self, partition: Partition) -> None:
+    async def _dismiss(self, partitions: Sequence[Partition]) -> None:
         """A poll is not to be cancelled, it returns soon; whoever waits for the sink still is."""
-        task = self._tasks.pop(partition)
-        await asyncio.wait([task], timeout=2 * POLL_WAIT_SECONDS)
-        task.cancel()
-        await asyncio.wait([task])
-        del self._readers[partition]
+        tasks = [self._tasks.pop(partition) for partition in partitions]
+        if not tasks:
+            return
+        _, waiting = await asyncio.wait(tasks, timeout=2 * POLL_WAIT_SECONDS)
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(tasks)
+        for partition in partitions:
+            del self._readers[partition]
 
     def _reader(self, partition: Partition) -> PartitionReader:
         return PartitionReader(
@@ -252,7 +254,9 @@ class DomainEventBridgeService:
         """Keep the gauges current."""
         while True:
             for partition in self._assignment:
-                self._telemetry.lag(partition, await self._lag(partition))
+                lag = await self._lag(partition)
+                if partition in self._assignment:
+                    self._telemetry.lag(partition, lag)
             await asyncio.sleep(LAG_SECONDS)
 
     async def _lag(self, partition: Partition) -> int | None:
