@@ -97,7 +97,7 @@ class Situation(msgspec.Struct, frozen=True):
 
 
 class Initialise(msgspec.Struct, frozen=True):
-    """Apply these marks, one per shard; then commit `min(answered watermarks) + 1` with `stamp`; decide anew.
+    """Apply these marks; then commit the lowest watermark of those that held, plus 1, with `stamp`; decide anew.
 
     `declared` says what was lost before, where it was.
     """
@@ -196,6 +196,8 @@ def _state_lost(
         return Halt(HaltReason.STATE_LOST, f"{lost}; ON_STATE_LOST decides what follows")
     upto = (committed if policy.on_state_lost is OnStateLost.COMMITTED else facts.log_start) - 1
     marks = {shard: Mark(facts.partition, None, upto, None, shards[shard].epoch) for shard in missing}
+    # Now or never: with a commit that goes back, nobody could tell any more that these were rolled back.
+    marks |= _rotations(facts.partition, shards, committed)
     return Initialise(marks, stamp, f"{lost}; begun again at {upto + 1} ({policy.on_state_lost})")
 
 
@@ -228,14 +230,19 @@ def _resume(
             and known.watermark >= facts.log_start
             and known.timestamp is not None
         },
-        rotations={
-            shard: Mark(facts.partition, committed - 1, known.watermark, None, known.epoch)
-            for shard, known in enumerate(shards)
-            if known.watermark is not None and known.watermark < committed - 1
-        },
+        rotations=_rotations(facts.partition, shards, committed),
         dropped=range(lowest + 1, position),
         retention_lost=retention_lost,
     )
+
+
+def _rotations(partition: Partition, shards: Sequence[ShardPosition], committed: int) -> dict[int, Mark]:
+    """By shard that was rolled back behind the commit, the mark that makes it change its epoch."""
+    return {
+        shard: Mark(partition, committed - 1, known.watermark, None, known.epoch)
+        for shard, known in enumerate(shards)
+        if known.watermark is not None and known.watermark < committed - 1
+    }
 
 
 def _resume_without_memory(facts: Situation, policy: AssignmentPolicy, stamp: Stamp | None) -> Resume | Halt:

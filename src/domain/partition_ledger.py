@@ -218,7 +218,7 @@ class PartitionLedger:
     def _take(self, shard: int, answer: Answer) -> Consequence:
         if isinstance(answer, Applied):
             self.previous[shard] = max(self.previous[shard], answer.watermark)
-            self.epochs[shard] = answer.epoch
+            self._see_epoch(shard, answer.epoch)
             return None
         if isinstance(answer, Gap):
             self._rolled_back(shard, answer)
@@ -233,9 +233,12 @@ class PartitionLedger:
             former.discard(gap.epoch)
         else:
             self.previous[shard] = gap.watermark
-        if gap.epoch != self.epochs[shard]:
-            former.add(self.epochs[shard])
-            self.epochs[shard] = gap.epoch
+        self._see_epoch(shard, gap.epoch)
+
+    def _see_epoch(self, shard: int, epoch: str) -> None:
+        if epoch != self.epochs[shard]:
+            self._former_epochs[shard].add(self.epochs[shard])
+            self.epochs[shard] = epoch
 
     def _settle(self) -> None:
         while self._pending and self._pending[0].queues is not None and not self._pending[0].queues:

@@ -99,6 +99,18 @@ def test_a_shard_that_forgot_is_begun_again_where_the_policy_says(policy: OnStat
     assert decision.declared is not None
 
 
+def test_a_shard_rolled_back_while_another_forgot_changes_its_epoch_before_the_commit_goes_back() -> None:
+    facts = situation(known(20), known(7), UNKNOWN, committed=Commit(19, STAMP), log=(5, 100))
+
+    decision = plan(facts, AssignmentPolicy(on_state_lost=OnStateLost.EARLIEST))
+
+    assert isinstance(decision, Initialise)
+    assert {shard: (mark.previous, mark.upto, mark.epoch) for shard, mark in decision.marks.items()} == {
+        1: (18, 7, "first"),
+        2: (None, 4, None),
+    }
+
+
 @pytest.mark.parametrize(
     ("facts", "reason"),
     [

@@ -126,6 +126,28 @@ def test_an_epoch_that_came_back_is_asked_to_change_once_more() -> None:
     assert (book.previous, book.epochs, book.position) == ([3], ["third"], 4)
 
 
+def test_an_epoch_that_another_partition_had_changed_is_known_too_when_it_comes_back() -> None:
+    book = ledger(9)
+    book.checkpointed(book.run, 0, Applied(0, 9, "second"))
+
+    book.checkpointed(book.run, 0, Gap(3, "first"))
+    again = book.checkpoint(0)
+    book.checkpointed(book.run, 0, Gap(3, "third"))
+
+    assert (again.previous, again.epoch) == (9, "first")
+    assert (book.previous, book.epochs, book.position) == ([3], ["third"], 4)
+
+
+def test_what_the_log_no_longer_has_is_not_read_and_only_that() -> None:
+    positions = []
+    for lost in (range(10, 20), range(15, 20), range(0, 5)):
+        book = ledger(9)
+        book.pass_over(lost)
+        positions.append(book.position)
+
+    assert positions == [20, 10, 10]
+
+
 def test_nothing_dropped_is_read_again_and_what_a_rollback_widened_is_told() -> None:
     book = ledger(9)
     book.polled(0, 20, None)
