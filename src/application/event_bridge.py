@@ -156,10 +156,12 @@ class DomainEventBridgeService:
         halts = [
             f"{p}: {r.halted.reason}, {r.halted.explanation}" for p, r in self._readers.items() if r.halted
         ]
-        runs = [reader.current for reader in self._readers.values() if reader.current is not None]
-        stale = max((self._clock.monotonic() - run.polled_at for run in runs), default=0.0)
+        ours = [self._readers[p] for p in self._assignment if p in self._readers]
+        read = sum(reader.current is not None for reader in ours)
+        now = self._clock.monotonic()
+        stale = max((now - reader.polled_at for reader in ours if not reader.halted), default=0.0)
         checks = (
-            Check("assignment", self._joined, self._describe_assignment(len(runs))),
+            Check("assignment", self._joined, self._describe_assignment(read)),
             Check(
                 "sink", not self._gate.is_open, "the circuit is open" if self._gate.is_open else "takes calls"
             ),
@@ -219,6 +221,7 @@ class DomainEventBridgeService:
             checkpoints=self._checkpoints,
             telemetry=self._telemetry,
             causes=self._causes,
+            clock=self._clock,
             halt_retry_seconds=self._settings.halt_retry_seconds,
         )
 

@@ -11,7 +11,7 @@ from .checkpoints import Checkpoints
 from .errors import NotAssigned, SinkMisconfigured, SourceMisconfigured, SourceUnavailable
 from .opening import Opening, OpenPartition
 from .partition_run import PartitionRun
-from .ports import Telemetry
+from .ports import Clock, Telemetry
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +31,7 @@ class PartitionReader:
         checkpoints: Checkpoints,
         telemetry: Telemetry,
         causes: CauseLog,
+        clock: Clock,
         halt_retry_seconds: float,
     ) -> None:
         self.partition = partition
@@ -43,12 +44,19 @@ class PartitionReader:
         self._telemetry = telemetry
         self._causes = causes
         self._halt_retry_seconds = halt_retry_seconds
+        self._polled_at = clock.monotonic()
         self._ended = asyncio.Event()
 
     @property
     def ended(self) -> bool:
         """Whether it was asked to read no more."""
         return self._ended.is_set()
+
+    @property
+    def polled_at(self) -> float:
+        """When the last poll ended, seconds of the clock; before the first, when it became ours."""
+        run = self.current
+        return self._polled_at if run is None or run.polled_at is None else run.polled_at
 
     async def run(self) -> None:
         """Read until `end`, or until the partition turns out not to be ours any more."""
@@ -95,6 +103,7 @@ class PartitionReader:
             return await run.run()
         finally:
             self._checkpoints.remove(run)
+            self._polled_at = self.polled_at
             self.current = None
 
     async def _rest(self, seconds: float) -> None:

@@ -41,8 +41,8 @@ class PartitionRun:
         self.opened = opened
         self.ledger = opened.ledger
         self.records_applied = 0
-        self.polled_at = clock.monotonic()
-        """When the last poll ended, seconds of the clock."""
+        self.polled_at: float | None = None
+        """When the last poll ended, seconds of the clock; None before the first."""
         self._source = source
         self._intake = intake
         self._publisher = publisher

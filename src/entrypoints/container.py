@@ -41,7 +41,9 @@ async def _kafka_source(clients: KafkaClientManager, lifecycle: Lifecycle) -> As
             raise translated(failure, "connecting")
 
     await lifecycle.wait_for(f"Kafka at {', '.join(clients.settings.bootstrap_servers)}", reach)
-    yield KafkaEventSource(clients)
+    source = KafkaEventSource(clients)
+    lifecycle.watch(source.check)
+    yield source
 
 
 async def _redis_sink(

@@ -45,6 +45,7 @@ class Lifecycle:
         self._clock = clock
         self._progress_seconds = progress_seconds
         self._waiting: dict[str, _Waiting] = {}
+        self._watched: list[Callable[[], Check]] = []
         self._running: Callable[[], HealthReport] | None = None
         self._stopping = asyncio.Event()
         # Its own lines would name functions; ours name servers.
@@ -73,6 +74,10 @@ class Lifecycle:
             await asyncio.wait({trying})
             del self._waiting[name]
 
+    def watch(self, check: Callable[[], Check]) -> None:
+        """Have a resource's own check count, too, once everything runs."""
+        self._watched.append(check)
+
     def running(self, health: Callable[[], HealthReport]) -> None:
         """Everything that was waited for is there; from now on `health` knows."""
         self._running = health
@@ -92,8 +97,9 @@ class Lifecycle:
         if self._running is None:
             return HealthReport(live=True, ready=False, checks=waits or (Check("start", False, "starting"),))
         report = self._running()
+        checks = (*report.checks, *(check() for check in self._watched), *waits)
         return HealthReport(
-            live=report.live, ready=report.ready and not waits, checks=(*report.checks, *waits)
+            live=report.live, ready=report.ready and all(check.ok for check in checks), checks=checks
         )
 
     async def _tell_forever(self, name: str, waiting: "_Waiting") -> None:

@@ -9,6 +9,7 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from ...application.errors import NotAssigned, SourceUnavailable
+from ...application.health import Check
 from ...application.ports import AssignmentListener, Commit, LogBounds, Polled
 from ...domain.delivery import Partition
 from .bounded_questions import answer, known_topic
@@ -157,6 +158,15 @@ class KafkaEventSource:
         this process should be restarted.
         """
         return self._watch.seconds_since_progress()
+
+    def check(self) -> Check:
+        """Whether Kafka answers: polls end without records both where there are none and where it is away."""
+        quiet = self.seconds_since_progress()
+        return Check(
+            "kafka",
+            quiet <= self._settings.stale_after_seconds,
+            f"the last sign of it came {quiet:.0f} s ago",
+        )
 
     async def join(self) -> None:
         """Build a consumer and have it join the group; leaves nothing open where that fails."""

@@ -10,6 +10,7 @@ from typing import Any
 from eventbridge.adapters.memory import MemoryDeadLetters, MemoryEventSink, MemoryEventSource, MemoryLog
 from eventbridge.adapters.system_clock import SystemClock
 from eventbridge.application.event_bridge import BridgeSettings, DomainEventBridgeService
+from eventbridge.application.ports import Clock
 from eventbridge.application.sink_gate import SinkGate
 from eventbridge.domain.assignment import AssignmentPolicy
 from eventbridge.domain.circuit_breaker import BreakerPolicy, CircuitBreaker
@@ -79,6 +80,7 @@ class BridgeUnderTest:
         sink: MemoryEventSink | None = None,
         partitions: int = 2,
         policy: AssignmentPolicy | None = None,
+        clock: Clock | None = None,
         **settings: Any,
     ) -> None:
         self.log = log or MemoryLog({TOPIC: partitions})
@@ -86,7 +88,7 @@ class BridgeUnderTest:
         self.dead_letters = MemoryDeadLetters()
         self.source = MemoryEventSource(self.log, [TOPIC])
         self.telemetry = CountingTelemetry()
-        clock = SystemClock()
+        clock = clock or SystemClock()
         breaker = CircuitBreaker(
             BreakerPolicy(window_seconds=0.5, probe_interval_seconds=0.05, probe_interval_max_seconds=0.1),
             clock.monotonic,

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import pytest
 
 from eventbridge.adapters.memory import MemoryEventSink
+from eventbridge.adapters.system_clock import SystemClock
 from eventbridge.application.errors import SinkMisconfigured
 from eventbridge.domain.assignment import AssignmentPolicy, HaltReason, OnRetentionLoss
 from eventbridge.domain.delivery import Answer, Batch, Mark, Partition, ShardPosition
@@ -52,6 +53,17 @@ async def cut_off_from_the_log(world: BridgeUnderTest) -> None:
     world.log.down = True
     await eventually(lambda: "0 are read" in world.bridge.health().checks[0].detail)
     world.log.down = False
+
+
+class HastenedClock(SystemClock):
+    """The system's clock, some seconds ahead."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ahead = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead
 
 
 @pytest.mark.parametrize("interrupted", [rebalanced, cut_off_from_the_log])
@@ -164,6 +176,24 @@ async def test_an_owner_who_advances_while_we_open_makes_no_recreated_topic() ->
         await eventually(lambda: second.committed() == 11)
 
     assert second.telemetry.halts == {}
+
+
+async def test_a_partition_that_nobody_gets_to_read_makes_the_bridge_not_ready() -> None:
+    clock = HastenedClock()
+    world = BridgeUnderTest(partitions=1, clock=clock)
+    async with world.running():
+        await eventually(lambda: world.committed() == 0)
+        at_first = world.bridge.health().ready
+
+        world.log.down = True
+        await eventually(lambda: "0 are read" in world.bridge.health().checks[0].detail)
+        clock.ahead = 31
+        unread = world.bridge.health().ready
+        world.log.down = False
+        await eventually(lambda: world.bridge.health().ready)
+
+    assert at_first
+    assert not unread
 
 
 async def test_a_stop_takes_no_longer_with_many_partitions_that_wait_for_the_sink() -> None:

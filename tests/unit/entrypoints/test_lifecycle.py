@@ -142,6 +142,22 @@ async def test_a_start_that_is_cancelled_leaves_no_task_behind() -> None:
     assert lifecycle.health().checks == (Check("start", False, "starting"),)
 
 
+async def test_a_resource_that_fails_its_check_makes_a_running_bridge_not_ready() -> None:
+    lifecycle = Lifecycle(ManualClock())
+    checks = [Check("kafka", True, "answers"), Check("kafka", False, "is silent")]
+    lifecycle.watch(lambda: checks[0])
+    starting = lifecycle.health()
+    lifecycle.running(lambda: HealthReport(live=True, ready=True))
+
+    good = lifecycle.health()
+    checks.pop(0)
+    bad = lifecycle.health()
+
+    assert starting.checks == (Check("start", False, "starting"),)
+    assert (good.ready, good.checks) == (True, (Check("kafka", True, "answers"),))
+    assert (bad.live, bad.ready, bad.checks) == (True, False, (Check("kafka", False, "is silent"),))
+
+
 async def test_the_bridge_itself_is_asked_once_it_runs() -> None:
     lifecycle = Lifecycle(ManualClock())
     healthy = HealthReport(live=True, ready=True, checks=(Check("sink", True, "takes calls"),))
