@@ -97,7 +97,7 @@ class Situation(msgspec.Struct, frozen=True):
 
 
 class Initialise(msgspec.Struct, frozen=True):
-    """Apply these marks; then commit the lowest watermark of those that held, plus 1, with `stamp`; decide anew.
+    """Apply these marks; commit the lowest watermark of those that held, plus 1, with `stamp`; decide anew.
 
     `declared` says what was lost before, where it was.
     """
@@ -223,13 +223,13 @@ def _resume(
         position=max(position, facts.log_start),
         shards=shards,
         stamp=stamp,
-        proofs={
-            known.watermark: known.timestamp
-            for known in shards
-            if known.watermark in (lowest, highest)
-            and known.watermark >= facts.log_start
-            and known.timestamp is not None
-        },
+        proofs=dict(
+            known
+            for shard in shards
+            if shard.watermark in (lowest, highest)
+            and (known := shard.known_record) is not None
+            and known.offset >= facts.log_start
+        ),
         rotations=_rotations(facts.partition, shards, committed),
         dropped=range(lowest + 1, position),
         retention_lost=retention_lost,
