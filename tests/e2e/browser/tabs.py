@@ -13,8 +13,9 @@ async (options) => {
   window.seen = [];
   window.states = [];
   window.tickets = 0;
-  const { tickets, url, ...rest } = options;
+  const { tickets, tokens, url, ...rest } = options;
   if (tickets) rest.ticket = async () => `${tickets}-${++window.tickets}`;
+  if (tokens) rest.token = async () => (tokens.length > 1 ? tokens.shift() : tokens[0]);
   window.stream = connect(url, {
     ...rest,
     onEvent: ({ data }) => seen.push(data.number),
