@@ -97,6 +97,8 @@ class EmbeddedServer:
             log_config=None,
             access_log=False,
             server_header=False,
+            # Whose word about addresses counts is decided by the application (`domain.client_address`).
+            proxy_headers=False,
             limit_concurrency=self._tuning.max_connections,
             backlog=self._tuning.backlog,
             h11_max_incomplete_event_size=self._tuning.max_head_bytes,

@@ -36,6 +36,8 @@ class GatewayProtocol(H11Protocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        # The lines would hold the query, and with it tickets; uvicorn decides by whether anybody listens.
+        self.access_log = False
         self._head_timer: asyncio.TimerHandle | None = None
         self._refused = False
 

@@ -1,0 +1,211 @@
+"""FAULTS 44 to 46: clients that take nothing, vanish, or never begin cost nobody anything for long."""
+
+import asyncio
+import resource
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from tests.integration.gateway.running import RunningGateway, bearer, new_user, running_gateway
+from tests.integration.gateway.sse_client import Page, ask, begin, open_page
+
+FREED_SECONDS = 5.0
+"""What a client leaves behind is gone by then."""
+
+
+def connections_to(port: int) -> int:
+    """Ends of connections to a local port that a process still holds."""
+    held = 0
+    for line in Path("/proc/self/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[1].endswith(f":{port:04X}") and fields[3] in {"01", "08"}:  # ESTABLISHED, CLOSE_WAIT
+            held += 1
+    return held
+
+
+Departure = Callable[[Page], None]
+
+
+@pytest.fixture
+async def gateway(redis_url: str) -> AsyncIterator[RunningGateway]:
+    async with running_gateway(redis_url, max_connections_per_address=0, connects_per_second=0) as gateway:
+        yield gateway
+
+
+class Footprint:
+    """What pages hold in the process: tasks, connections, slots, streams, channels."""
+
+    def __init__(self, gateway: RunningGateway) -> None:
+        self._gateway = gateway
+        self.before = self.now()
+
+    @classmethod
+    async def taken(cls, gateway: RunningGateway) -> Self:
+        """Once the subscription that all pages share has been made, and is kept."""
+        async with open_page(gateway.port, "/events", bearer(new_user())) as page:
+            await page.wait_for(lambda: bool(page.last_event_id))
+        await gateway.until(lambda: gateway.streams == 0)
+        return cls(gateway)
+
+    def now(self) -> tuple[int, int, int, int, int]:
+        gateway = self._gateway
+        return (
+            len(asyncio.all_tasks()),
+            connections_to(gateway.port),
+            gateway.slots,
+            gateway.streams,
+            len(gateway.container.hub().sessions()),
+        )
+
+    async def is_back(self) -> None:
+        """Wait until no more is held than before."""
+        try:
+            await self._gateway.until(
+                lambda: all(now <= before for now, before in zip(self.now(), self.before, strict=True)),
+                FREED_SECONDS,
+            )
+        except TimeoutError:
+            raise AssertionError(f"held before: {self.before}, now: {self.now()}") from None
+
+
+@pytest.mark.parametrize("departure", [Page.leave, Page.reset])
+async def test_a_client_that_leaves_while_idle_is_forgotten(
+    gateway: RunningGateway, departure: Departure
+) -> None:
+    footprint = await Footprint.taken(gateway)
+    user = new_user()
+    pages = [await ask(gateway.port, "/events", bearer(user)) for _ in range(10)]
+    for page in pages:
+        await page.wait_for_bytes(b"id: ")
+    assert gateway.streams == 10
+
+    for page in pages:
+        departure(page)
+
+    await footprint.is_back()
+    assert gateway.counted("gateway_connections") == 0
+    assert gateway.counted("gateway_disconnects_total", reason="gone") == 10 + 1
+
+
+@pytest.mark.parametrize("departure", [Page.leave, Page.reset])
+async def test_a_client_that_leaves_while_it_is_sent_to_is_forgotten(
+    gateway: RunningGateway, departure: Departure
+) -> None:
+    footprint = await Footprint.taken(gateway)
+    user = new_user()
+    page = await ask(gateway.port, "/events", bearer(user), receive_buffer=4096)
+    await gateway.until(lambda: gateway.streams == 1)
+    while gateway.stuck == 0:
+        await gateway.publish(user, 1, size=20_000)
+
+    departure(page)
+
+    await footprint.is_back()
+
+
+@pytest.mark.parametrize("departure", [Page.leave, Page.reset])
+async def test_a_client_that_leaves_within_a_replay_is_forgotten(
+    gateway: RunningGateway, departure: Departure
+) -> None:
+    user = new_user()
+    position = await gateway.publish(user, 0)
+    await gateway.publish(user, *range(1, 300), size=8_000)
+    footprint = await Footprint.taken(gateway)
+    page = await ask(
+        gateway.port, "/events", {**bearer(user), "Last-Event-ID": position}, receive_buffer=4096
+    )
+    await page.wait_for_bytes(b'"n": 1,')
+
+    departure(page)
+
+    await footprint.is_back()
+    assert gateway.counted("gateway_disconnects_total", reason="gone") == 1 + 1
+
+
+async def test_two_thousand_connects_that_are_reset_at_once_leave_nothing(gateway: RunningGateway) -> None:
+    footprint = await Footprint.taken(gateway)
+    user = new_user()
+    header = bearer(user)
+
+    for _ in range(20):
+        pages = await asyncio.gather(*(begin(gateway.port, "/events", header) for _ in range(100)))
+        for page in pages:
+            page.reset()
+
+    await footprint.is_back()
+    assert gateway.counted("gateway_connections") == 0
+
+
+async def test_connects_that_say_nothing_and_are_reset_leave_nothing(gateway: RunningGateway) -> None:
+    footprint = await Footprint.taken(gateway)
+
+    for _ in range(20):
+        pairs = await asyncio.gather(
+            *(asyncio.open_connection("127.0.0.1", gateway.port) for _ in range(100))
+        )
+        for reader, writer in pairs:
+            Page(reader, writer).reset()
+
+    await footprint.is_back()
+
+
+async def test_a_frozen_reader_is_cut_within_the_time_limit_and_others_notice_nothing(
+    redis_url: str,
+) -> None:
+    frozen_user, other_user = new_user(), new_user()
+    async with running_gateway(redis_url, send_timeout_seconds=1.5) as gateway:
+        frozen = await ask(gateway.port, "/events", bearer(frozen_user), receive_buffer=4096)
+        async with open_page(gateway.port, "/events", bearer(other_user)) as other:
+            await other.wait_for(lambda: bool(other.last_event_id))
+            used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            for number in range(40):
+                await gateway.publish(frozen_user, number, size=20_000)
+                await gateway.publish(other_user, number)
+                assert (await other.next_data())["n"] == number
+            await gateway.until(lambda: gateway.streams == 1)
+
+        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - used
+        cut = gateway.counted("gateway_disconnects_total", reason="send_timeout")
+        slow = gateway.counted("gateway_disconnects_total", reason="slow")
+        frozen.reset()
+
+    assert cut + slow == 1
+    assert grown < 16_384  # KiB
+
+
+async def test_a_reader_that_is_too_slow_is_disconnected_and_resumes_without_loss(redis_url: str) -> None:
+    user = new_user()
+    async with running_gateway(redis_url, send_timeout_seconds=2, replay_max_entries=1000) as gateway:
+        slow = await ask(gateway.port, "/events", bearer(user), receive_buffer=4096)
+        await slow.wait_for(lambda: bool(slow.last_event_id))
+        for first in range(0, 800, 50):
+            await gateway.publish(user, *range(first, first + 50), size=2_000)
+        await gateway.until(lambda: gateway.streams == 0)
+        await slow.read_to_end()
+        shown = [event.data for event in slow.events]
+
+        resuming = {**bearer(user), "Last-Event-ID": slow.last_event_id}
+        async with open_page(gateway.port, "/events", resuming) as again:
+            await again.wait_for(lambda: len(shown) + len(again.events) >= 800)
+            rest = [event.data for event in again.events]
+
+    found = [int(text.split('"n": ')[1].split(",")[0]) for text in shown + rest]
+    assert found == list(range(800))
+    assert "reset" not in {event.type for event in again.events}
+
+
+async def test_cancelled_at_any_moment_a_connect_leaves_nothing(gateway: RunningGateway) -> None:
+    footprint = await Footprint.taken(gateway)
+    user = new_user()
+    position = await gateway.publish(user, *range(200))
+    header = {**bearer(user), "Last-Event-ID": position}
+
+    for turns in range(60):
+        page = await begin(gateway.port, "/events", header)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        page.reset()
+
+    await footprint.is_back()
