@@ -1,6 +1,6 @@
 """Pass over a part of a partition on purpose: what an operator decides about a batch that nobody can read."""
 
-from ..domain.delivery import Applied, Batch, Mark, Partition
+from ..domain.delivery import Applied, Batch, Mark, Partition, ShardPosition
 from ..domain.errors import EventBridgeError
 from .ports import EventSink
 
@@ -26,8 +26,15 @@ async def skip(sink: EventSink, partition: Partition, upto: int) -> range:
     if upto <= lowest:
         raise CannotSkip(f"{partition} was applied up to offset {lowest} already")
     for shard, known in enumerate(positions[partition]):
-        mark = Mark(partition, known.watermark, max(upto, known.watermark or 0), None, known.epoch)
-        (answer,) = await sink.apply(Batch(shard, (mark,)))
+        (answer,) = await sink.apply(Batch(shard, (_raised(partition, known, upto),)))
         if not isinstance(answer, Applied):
             raise CannotSkip(f"shard {shard} changed meanwhile; try again")
     return range(lowest + 1, upto + 1)
+
+
+def _raised(partition: Partition, known: ShardPosition, upto: int) -> Mark:
+    upto = max(upto, known.watermark or 0)
+    record = known.known_record
+    if record is None:
+        return Mark(partition, known.watermark, upto, None, known.epoch)
+    return Mark(partition, known.watermark, upto, record.timestamp, known.epoch, record.offset)

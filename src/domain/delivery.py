@@ -43,6 +43,19 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     """W3C trace context of the producer, or of our span where the event is sampled."""
 
 
+class KnownRecord(NamedTuple):
+    """A record that was read: one with another timestamp at its offset means another log."""
+
+    offset: int
+    timestamp: int
+    """Milliseconds since the epoch, not negative: those are unknown and prove nothing."""
+
+    @classmethod
+    def of(cls, offset: int, timestamp: int) -> "KnownRecord | None":
+        """None where the timestamp is unknown."""
+        return cls(offset, timestamp) if timestamp >= 0 else None
+
+
 class Mark(msgspec.Struct, frozen=True, gc=False):
     """How one partition's watermark in one shard is to move.
 
@@ -50,7 +63,8 @@ class Mark(msgspec.Struct, frozen=True, gc=False):
     never lowered. With `previous` None: it is set to `upto` where there is none (initialisation).
     `epoch` is the one last seen in the shard: where a watermark below `previous` shows a rollback, or an
     initialisation finds the shard's watermark missing, the epoch is changed if it is still this one.
-    `timestamp` is that of the record at `upto`, in ms; None where no record is known to lie there.
+    `timestamp`, in ms, is that of the last record known at or below `upto`, by which a log that was made
+    anew is told from this one; None where no record is known.
     """
 
     partition: Partition
@@ -58,6 +72,8 @@ class Mark(msgspec.Struct, frozen=True, gc=False):
     upto: int
     timestamp: int | None = None
     epoch: str | None = None
+    proof: int | None = None
+    """The offset of the record with `timestamp`; None where that is `upto` itself."""
 
 
 class Batch(msgspec.Struct, frozen=True, gc=False):
@@ -106,7 +122,16 @@ class ShardPosition(msgspec.Struct, frozen=True, gc=False):
 
     watermark: int | None
     timestamp: int | None
+    """Of the last record known at or below the watermark, in ms."""
     epoch: str | None
+    proof: int | None = None
+    """The offset of the record with `timestamp`; None where that is the watermark itself."""
+
+    @property
+    def known_record(self) -> "KnownRecord | None":
+        """The record by which the log can be told from another one."""
+        at = self.watermark if self.proof is None else self.proof
+        return None if at is None or self.timestamp is None else KnownRecord(at, self.timestamp)
 
 
 class Commit(msgspec.Struct, frozen=True, gc=False):

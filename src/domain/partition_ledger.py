@@ -17,6 +17,7 @@ from .delivery import (
     Batch,
     Entry,
     Gap,
+    KnownRecord,
     Mark,
     Partition,
     ShardPosition,
@@ -53,19 +54,20 @@ Consequence = Rewind | Refused | StateLost | None
 class Span:
     """The offsets (after, upto] that one poll covered, and what of them is still to be applied.
 
-    Until `PartitionLedger.routed` it is pending in every shard, since nobody knows yet what it holds.
+    `before` and `last` are the last records known at or below `after` and `upto`. Until
+    `PartitionLedger.routed` it is pending in every shard, since nobody knows yet what it holds.
     """
 
-    __slots__ = ("after", "after_timestamp", "queues", "run", "upto", "upto_timestamp")
+    __slots__ = ("after", "before", "last", "queues", "run", "upto")
 
     def __init__(
-        self, run: int, after: int, after_timestamp: int | None, upto: int, upto_timestamp: int | None
+        self, run: int, after: int, before: KnownRecord | None, upto: int, last: KnownRecord | None
     ) -> None:
         self.run = run
         self.after = after
-        self.after_timestamp = after_timestamp
+        self.before = before
         self.upto = upto
-        self.upto_timestamp = upto_timestamp
+        self.last = last
         self.queues: dict[int, deque[Sequence[Entry]]] | None = None
 
     @property
@@ -97,7 +99,8 @@ class PartitionLedger:
         self.previous = [shard.watermark if shard.watermark is not None else position - 1 for shard in shards]
         self.epochs = [shard.epoch for shard in shards]
         self._former_epochs: list[set[str | None]] = [set() for _ in shards]
-        self._tail_timestamp: int | None = None
+        records = [shard.known_record for shard in shards]
+        self._tail = max((known for known in records if known and known.offset < position), default=None)
         self._pending: deque[Span] = deque()
 
     @property
@@ -119,9 +122,9 @@ class PartitionLedger:
         if run != self.run or next_offset <= self.position:
             return None
         upto = next_offset - 1
-        timestamp = last[1] if last and last[0] == upto else None
-        span = Span(self.run, self.position - 1, self._tail_timestamp, upto, timestamp)
-        self.position, self._tail_timestamp = next_offset, timestamp
+        tail = (KnownRecord.of(*last) if last else None) or self._tail
+        span = Span(self.run, self.position - 1, self._tail, upto, tail)
+        self.position, self._tail = next_offset, tail
         self._pending.append(span)
         return span
 
@@ -143,10 +146,11 @@ class PartitionLedger:
         queue = span.queues[shard]
         entries = queue[0]
         if len(queue) == 1:
-            upto, timestamp = span.upto, span.upto_timestamp
+            upto, known = span.upto, span.last
         else:
-            upto, timestamp = entries[-1].offset, entries[-1].timestamp
-        return Batch(shard, (self._mark(shard, upto, timestamp),), entries)
+            upto = entries[-1].offset
+            known = KnownRecord.of(upto, entries[-1].timestamp) or span.before
+        return Batch(shard, (self._mark(shard, upto, known),), entries)
 
     def answered(self, span: Span, batch: Batch, answer: Answer) -> Consequence:
         """Take note of an answer to `next_batch`'s call; void answers demand nothing."""
@@ -177,8 +181,8 @@ class PartitionLedger:
         """How far this shard has everything: to the first span pending in it, else all that was read."""
         for span in self._pending:
             if span.pending_in(shard):
-                return self._mark(shard, max(span.after, self.previous[shard]), span.after_timestamp)
-        return self._mark(shard, max(self.position - 1, self.previous[shard]), self._tail_timestamp)
+                return self._mark(shard, max(span.after, self.previous[shard]), span.before)
+        return self._mark(shard, max(self.position - 1, self.previous[shard]), self._tail)
 
     def checkpointed(self, run: int, shard: int, answer: Answer) -> Consequence:
         """Take note of the answer to a `checkpoint` that was asked for in `run`."""
@@ -187,8 +191,9 @@ class PartitionLedger:
     def restart(self) -> Rewind:
         """Void everything that was read and is not acknowledged; says where to read on."""
         self._void()
-        self._tail_timestamp = None
         self.position = max(self.applied_upto, self.dropped_to) + 1
+        if self._tail and self._tail.offset >= self.position:
+            self._tail = None
         return Rewind(self.position, range(self.applied_upto + 1, self.position))
 
     def pass_over(self, lost: range) -> None:
@@ -210,10 +215,12 @@ class PartitionLedger:
         self.run += 1
         self._pending.clear()
 
-    def _mark(self, shard: int, upto: int, timestamp: int | None) -> Mark:
-        if timestamp is not None and timestamp < 0:
-            timestamp = None
-        return Mark(self.partition, self.previous[shard], upto, timestamp, self.epochs[shard])
+    def _mark(self, shard: int, upto: int, known: KnownRecord | None) -> Mark:
+        previous, epoch = self.previous[shard], self.epochs[shard]
+        if known is None:
+            return Mark(self.partition, previous, upto, None, epoch)
+        proof = None if known.offset == upto else known.offset
+        return Mark(self.partition, previous, upto, known.timestamp, epoch, proof)
 
     def _take(self, shard: int, answer: Answer) -> Consequence:
         if isinstance(answer, Applied):

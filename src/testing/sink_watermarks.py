@@ -155,6 +155,24 @@ class WatermarkContract:
         known = await position(sink, ORDERS, 0)
         assert (known.watermark, known.timestamp) == (9, None)
 
+    async def test_remembers_the_last_record_below_a_watermark_that_lies_on_none(
+        self, under_test: SinkUnderTest
+    ) -> None:
+        sink = under_test.sink
+        await call(sink, 0, Mark(partition=ORDERS, previous=None, upto=4, timestamp=7, proof=3))
+        first = await position(sink, ORDERS, 0)
+
+        await call(sink, 0, Mark(partition=ORDERS, previous=4, upto=9, timestamp=8, proof=6))
+        below = await position(sink, ORDERS, 0)
+        await call(sink, 0, Mark(partition=ORDERS, previous=9, upto=10, timestamp=9))
+        at = await position(sink, ORDERS, 0)
+
+        assert [(known.watermark, known.timestamp, known.proof) for known in (first, below, at)] == [
+            (4, 7, 3),
+            (9, 8, 6),
+            (10, 9, None),
+        ]
+
     async def test_partitions_do_not_move_one_another(self, under_test: SinkUnderTest) -> None:
         sink = under_test.sink
         (target,) = targets_in(0, sink.shards)

@@ -26,10 +26,12 @@ class StreamEntry(msgspec.Struct, frozen=True, gc=False):
 
 
 class Watermark(NamedTuple):
-    """How far one partition has been applied, and the timestamp (ms) of the record there."""
+    """How far one partition has been applied, and the timestamp (ms) of the last record known up to there."""
 
     offset: int
     timestamp: int | None
+    proof: int | None = None
+    """The offset of that record, None where it is the watermark's."""
 
 
 class ShardState(msgspec.Struct, frozen=True):
@@ -131,8 +133,10 @@ class MemoryShard:
 
     def position(self, partition: Partition) -> ShardPosition:
         """What this shard knows of the partition."""
-        offset, timestamp = self._watermarks.get(partition, (None, None))
-        return ShardPosition(watermark=offset, timestamp=timestamp, epoch=self._epoch)
+        known = self._watermarks.get(partition)
+        if known is None:
+            return ShardPosition(watermark=None, timestamp=None, epoch=self._epoch)
+        return ShardPosition(known.offset, known.timestamp, self._epoch, known.proof)
 
     def stream(self, target: Target) -> Sequence[StreamEntry]:
         """The target's entries, oldest first."""
@@ -157,7 +161,7 @@ class MemoryShard:
         known = self._watermarks.get(mark.partition)
         if known is None:
             self._change_epoch(mark.epoch, spare_epoch)
-            known = self._watermarks[mark.partition] = Watermark(mark.upto, mark.timestamp)
+            known = self._watermarks[mark.partition] = Watermark(mark.upto, mark.timestamp, mark.proof)
         return Applied(appended=0, watermark=known.offset, epoch=self._known_epoch(spare_epoch))
 
     def _advance(self, mark: Mark, previous: int, entries: Sequence[Entry], spare_epoch: str) -> Answer:
@@ -180,7 +184,7 @@ class MemoryShard:
                 source=(mark.partition, entry.offset),
             )
         if mark.upto > known.offset:
-            known = self._watermarks[mark.partition] = Watermark(mark.upto, mark.timestamp)
+            known = self._watermarks[mark.partition] = Watermark(mark.upto, mark.timestamp, mark.proof)
         return Applied(appended=len(new), watermark=known.offset, epoch=self._known_epoch(spare_epoch))
 
     def _append(

@@ -14,7 +14,7 @@ CONTROL = "eb:gw:control"
 
 
 def watermarks(shard: int) -> str:
-    """Hash: `<source>/<topic>/<partition>` → last applied offset, and `…/ts` → that record's timestamp."""
+    """Hash: `<source>/<topic>/<partition>` → last applied offset, and `…/ts` → `proof_format`."""
     return f"eb:{{{shard}}}:wm"
 
 
@@ -45,7 +45,7 @@ def watermark_field(source: str, partition: Partition) -> str:
 
 
 def timestamp_field(source: str, partition: Partition) -> str:
-    """The field beside it with the timestamp (ms) of the record at the watermark."""
+    """The field beside it with the timestamp of the last record known up to there (`proof_format`)."""
     return f"{watermark_field(source, partition)}/ts"
 
 

@@ -13,7 +13,7 @@ from redis.exceptions import NoScriptError
 from ...application.errors import SinkMisconfigured, SinkUnavailable
 from ...domain.delivery import Answer, Applied, Bad, Batch, Entry, Gap, Lost, Mark
 from ...domain.routing import Target
-from . import keys
+from . import keys, proof_format
 from .link import Command, Link, Reply
 from .server import Version, ask, raise_refusal, read_version
 
@@ -134,7 +134,7 @@ class ApplyScript:
             keys.watermark_field(self._source, mark.partition),
             "" if mark.previous is None else str(mark.previous),
             str(mark.upto),
-            "" if mark.timestamp is None else str(mark.timestamp),
+            proof_format.encode(mark),
             mark.epoch or "",
         )
 

@@ -8,7 +8,7 @@ from ...domain.delivery import Answer, Batch, Partition, ShardPosition
 from ...domain.message import SSEMessage
 from ...domain.position import Position
 from ...domain.routing import Target, shard_of, user
-from . import keys
+from . import keys, proof_format
 from .connect import connect
 from .history import Page, StreamEntry, StreamHistory
 from .layout import record_layout
@@ -84,8 +84,9 @@ class RedisSSEService:
             )
             seen = epoch.decode() if epoch else None
             for index, positions in enumerate(found.values()):
-                watermark, timestamp = values[2 * index : 2 * index + 2]
-                positions.append(ShardPosition(_number(watermark), _number(timestamp), seen))
+                watermark, proof = values[2 * index : 2 * index + 2]
+                timestamp, offset = proof_format.decode(proof)
+                positions.append(ShardPosition(_number(watermark), timestamp, seen, offset))
         return found
 
     async def apply(self, batch: Batch) -> Sequence[Answer]:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -43,11 +44,12 @@ marks = st.tuples(
     st.sampled_from(PARTITIONS),
     st.sampled_from([0, 0, 0, -1, 1, 3, None]),
     st.integers(-1, 10),
-    st.none() | st.sampled_from([0, 1_700_000_000_000]),
+    st.sampled_from([(None, None), (0, None), (1_700_000_000_000, None), (1_700_000_000_000, 0), (0, 7)]),
     st.integers(-4, 0),
 )
-"""`previous` is drawn as a distance from the watermark; the last number chooses the epoch that was seen:
-how many changes ago, 0 for none."""
+"""`previous` is drawn as a distance from the watermark; then comes the timestamp with the offset that it
+belongs to, if that is not `upto`; the last number chooses the epoch that was seen: how many changes ago, 0
+for none."""
 steps = st.one_of(
     st.tuples(st.just("initialise"), marks),
     st.tuples(st.just("batch"), marks, entries),
@@ -115,18 +117,17 @@ class Pair:
                     self.redis.restore(key, max(life, 0), value)
 
     def mark(self, drawn: tuple[Any, ...], *, initialise: bool | None = None) -> Mark:
-        partition, previous, upto, timestamp, ago = drawn
+        partition, previous, upto, (timestamp, proof), ago = drawn
         if initialise is not None:
             previous = None if initialise else previous or 0
         if previous is not None:
             previous += self.model.state.watermarks.get(partition, -1)
         known = [None, *self.spares]
-        return Mark(partition, previous, upto, timestamp, known[max(ago, -len(known) + 1)] if ago else None)
+        seen = known[max(ago, -len(known) + 1)] if ago else None
+        return Mark(partition, previous, upto, timestamp, seen, proof)
 
     async def apply(self, found: tuple[Mark, ...], entries: list[Entry] | tuple[()], spare: str) -> None:
-        told = tuple(
-            Mark(m.partition, m.previous, m.upto, m.timestamp, self.real_epochs.get(m.epoch)) for m in found
-        )
+        told = tuple(msgspec.structs.replace(m, epoch=self.real_epochs.get(m.epoch)) for m in found)
         real = await self.sink.apply(Batch(0, told, entries))
 
         expected = self.model.apply(Batch(0, found, entries), spare)
@@ -175,11 +176,14 @@ class Pair:
             assert [fields[b"prev"] for _, fields in real] == [b"0-0", *ids][: len(ids)]
             assert not ids or self.redis.ttl(keys.stream(0, target)) > 80_000
         known = {
-            field.decode(): int(value) for field, value in self.redis.hgetall(keys.watermarks(0)).items()
+            field.decode(): value.decode() for field, value in self.redis.hgetall(keys.watermarks(0)).items()
         }
         assert known == {
-            keys.watermark_field(SOURCE, p): upto for p, upto in self.model.state.watermarks.items()
-        } | {keys.timestamp_field(SOURCE, p): ts for p, ts in self.model.state.timestamps.items()}
+            keys.watermark_field(SOURCE, p): str(upto) for p, upto in self.model.state.watermarks.items()
+        } | {
+            keys.timestamp_field(SOURCE, p): str(ts) if proof is None else f"{ts}@{proof}"
+            for p, (ts, proof) in self.model.state.timestamps.items()
+        }
         assert (self.redis.hget(keys.meta(0), "since") is None) == (self.model.epoch is None)
 
     def compare_live(self) -> None:
@@ -218,7 +222,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     script=st.tuples(
-        st.lists(st.just(("initialise", (PARTITIONS[0], None, -1, None, 0))), max_size=1),
+        st.lists(st.just(("initialise", (PARTITIONS[0], None, -1, (None, None), 0))), max_size=1),
         st.lists(steps, max_size=15),
     ).map(lambda parts: [*parts[0], *parts[1]])
 )

@@ -112,7 +112,7 @@ async def test_circuit_breaker_consumer_pause_resume() -> None:
 async def test_the_lag_is_seen_to_grow_while_the_circuit_is_open() -> None:
     world = BridgeUnderTest(partitions=1)
     async with world.running():
-        await eventually(lambda: world.committed() == 0)
+        await eventually(lambda: world.source.lag(P0) == 0)
         world.sink.down = True
         await eventually(lambda: world.gate.is_open)
 
@@ -220,6 +220,28 @@ async def test_a_recreated_topic_is_not_silently_filtered() -> None:
 
     world.log.recreate(TOPIC)
     world.produce(3)
+    again = BridgeUnderTest(log=world.log, sink=world.sink)
+    async with again.running():
+        await eventually(lambda: again.telemetry.halts.get(P0) == HaltReason.SOURCE_REWOUND)
+
+    assert again.applied() == [(0, n) for n in range(10)]
+
+
+async def test_a_recreated_topic_is_recognised_where_the_watermarks_lie_on_no_record() -> None:
+    world = BridgeUnderTest(partitions=1)
+    world.produce(10)
+    world.log.skip(P0, 2)
+    async with world.running():
+        await eventually(lambda: world.committed() == 12)
+    world.log.skip(P0, 3)
+    later = BridgeUnderTest(log=world.log, sink=world.sink)
+    async with later.running():
+        await eventually(lambda: later.committed() == 15)
+
+    world.log.recreate(TOPIC)
+    world.log.group("event-bridge").commits.clear()
+    for n in range(30):
+        world.log.append(P0, None, timestamp=1_000 + n)
     again = BridgeUnderTest(log=world.log, sink=world.sink)
     async with again.running():
         await eventually(lambda: again.telemetry.halts.get(P0) == HaltReason.SOURCE_REWOUND)

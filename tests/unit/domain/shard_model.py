@@ -34,7 +34,7 @@ class ShardState:
     epoch: str | None = None
     since: int | None = None
     watermarks: dict[Partition, int] = field(default_factory=dict)
-    timestamps: dict[Partition, int] = field(default_factory=dict)
+    timestamps: dict[Partition, tuple[int, int | None]] = field(default_factory=dict)
     streams: dict[Target, tuple[StreamEntry, ...]] = field(default_factory=dict)
 
 
@@ -72,9 +72,9 @@ class ShardModel:
         """The last offset applied."""
         return self.state.watermarks.get(partition)
 
-    def timestamp(self, partition: Partition) -> int | None:
-        """The timestamp kept with the watermark."""
-        return self.state.timestamps.get(partition)
+    def timestamp(self, partition: Partition) -> tuple[int | None, int | None]:
+        """The timestamp kept with the watermark, and the offset that it belongs to if that is another."""
+        return self.state.timestamps.get(partition, (None, None))
 
     def apply(self, batch: Batch, spare_epoch: str) -> list[Answer]:
         """One call: an answer per mark. The epoch in an answer is the one in force after the call."""
@@ -131,7 +131,7 @@ class ShardModel:
     def _raise_watermark(self, mark: Mark) -> None:
         timestamps = {p: t for p, t in self.state.timestamps.items() if p != mark.partition}
         if mark.timestamp is not None:
-            timestamps[mark.partition] = mark.timestamp
+            timestamps[mark.partition] = (mark.timestamp, mark.proof)
         watermarks = self.state.watermarks | {mark.partition: mark.upto}
         self.state = replace(self.state, watermarks=watermarks, timestamps=timestamps)
 

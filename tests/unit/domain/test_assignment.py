@@ -86,6 +86,18 @@ def test_a_run_goes_on_from_the_lowest_watermark_whatever_was_committed() -> Non
     assert {shard: (m.previous, m.epoch) for shard, m in decision.rotations.items()} == {1: (18, "first")}
 
 
+def test_a_watermark_behind_the_last_record_is_proved_by_that_record_while_it_is_kept() -> None:
+    shards = [
+        ShardPosition(20, 7, "first", 18),
+        ShardPosition(17, 6, "first", 16),
+        ShardPosition(15, 5, "first", 11),
+    ]
+    decision = plan(situation(*shards, committed=Commit(16, STAMP), log=(12, 100)), AssignmentPolicy())
+
+    assert isinstance(decision, Resume)
+    assert decision.proofs == {18: 7}
+
+
 @pytest.mark.parametrize(
     ("policy", "upto"), [(OnStateLost.COMMITTED, 18), (OnStateLost.EARLIEST, 4)], ids=str
 )

@@ -1,5 +1,7 @@
 """One partition's ledger, case by case; what happens in any order is explored in `test_delivery_model`."""
 
+from msgspec.structs import replace
+
 from eventbridge.domain.delivery import (
     MAX_BATCH_BYTES,
     MAX_BATCH_ENTRIES,
@@ -8,6 +10,7 @@ from eventbridge.domain.delivery import (
     Entry,
     Gap,
     Lost,
+    Mark,
     Partition,
     ShardPosition,
 )
@@ -85,13 +88,73 @@ def test_an_unknown_timestamp_is_no_proof_of_the_log() -> None:
     assert book.checkpoint(0).timestamp is None
 
 
-def test_a_timestamp_belongs_to_the_very_offset() -> None:
-    book = ledger(-1)
+def proved(mark: Mark) -> tuple[int, int | None, int | None]:
+    return mark.upto, mark.timestamp, mark.proof
+
+
+def test_a_watermark_without_a_record_is_proved_by_the_last_record_below() -> None:
+    book = ledger(-1, -1)
     span = book.polled(0, 9, (4, 1004))
+    assert span is not None
+    book.routed(span, {1: [entry(3)]})
+
+    batch = book.next_batch(span, 1)
+
+    assert batch is not None
+    assert [proved(mark) for mark in (*batch.marks, book.checkpoint(0))] == [(8, 1004, 4)] * 2
+
+
+def test_the_last_record_stays_the_proof_over_polls_without_records_or_timestamps() -> None:
+    book = ledger(-1, -1)
+    for upto, last in ((4, (4, 1004)), (8, None), (12, (11, -1))):
+        span = book.polled(0, upto + 1, last)
+        assert span is not None
+        book.routed(span, {1: [entry(3)]} if last == (11, -1) else {})
+
+    assert [proved(book.checkpoint(shard)) for shard in (0, 1)] == [(12, 1004, 4), (8, 1004, 4)]
+
+
+def test_a_call_in_the_middle_is_proved_by_its_last_entry_or_by_what_lies_before() -> None:
+    book = ledger(-1)
+    first = book.polled(0, 5, (4, 1004))
+    assert first is not None
+    book.routed(first, {})
+    span = book.polled(0, 1700, (1699, 7))
+    assert span is not None
+    unknown = [replace(entry(n), timestamp=-1) for n in range(505, 1005)]
+    book.routed(span, {0: [*(entry(n) for n in range(5, 505)), *unknown, entry(1005)]})
+
+    marks: list[tuple[int, int | None, int | None]] = []
+    while (batch := book.next_batch(span, 0)) is not None:
+        marks += map(proved, batch.marks)
+        book.answered(span, batch, Applied(len(batch.entries), batch.marks[0].upto, "first"))
+
+    assert marks == [(504, 1504, None), (1004, 1004, 4), (1699, 7, None)]
+
+
+def test_what_the_shards_remember_proves_a_run_that_has_read_no_record_yet() -> None:
+    shards = [
+        ShardPosition(9, 1007, "first", 7),
+        ShardPosition(20, 1020, "first"),
+        ShardPosition(9, 5, None, 5),
+    ]
+    book = PartitionLedger(P, 10, shards)
+    span = book.polled(0, 30, None)
     assert span is not None
     book.routed(span, {})
 
-    assert (book.checkpoint(0).upto, book.checkpoint(0).timestamp) == (8, None)
+    assert [proved(book.checkpoint(shard)) for shard in (0, 1, 2)] == [(29, 1007, 7)] * 3
+
+
+def test_a_record_that_is_to_be_read_again_proves_nothing_until_then() -> None:
+    book = ledger(9)
+    book.polled(0, 20, (17, 1017))
+
+    book.checkpointed(book.run, 0, Gap(17, "second"))
+    still = book.checkpoint(0)
+    book.checkpointed(book.run, 0, Gap(16, "third"))
+
+    assert [proved(mark) for mark in (still, book.checkpoint(0))] == [(17, 1017, None), (16, None, None)]
 
 
 def test_a_gap_voids_what_was_read_and_goes_back_to_the_lowest() -> None:
