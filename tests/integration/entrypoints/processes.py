@@ -43,13 +43,14 @@ def eventbridge(
 
 
 class Bridge:
-    """`eventbridge run` as a process; its log lines are kept as they come."""
+    """`eventbridge run`, or another program that runs until it is stopped, as a process; its log lines are
+    kept as they come."""
 
-    def __init__(self, settings: Mapping[str, str], *arguments: str) -> None:
+    def __init__(self, settings: Mapping[str, str], *arguments: str, command: str = "run") -> None:
         self.lines: list[str] = []
         self._coming: queue.Queue[str | None] = queue.Queue()
         self.process = subprocess.Popen(
-            [PROGRAM, "run", *arguments],
+            [PROGRAM, command, *arguments],
             env=environment({"TELEMETRY__METRICS_PORT": "0", "TELEMETRY__LOG_FORMAT": "json", **settings}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -88,6 +89,12 @@ class Bridge:
             with refusal:
                 return refusal.code, json.load(refusal)
 
+    def scrape(self) -> str:
+        """What Prometheus reads."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=10) as answer:
+            text: str = answer.read().decode()
+        return text
+
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
@@ -111,9 +118,9 @@ class Bridge:
 
 
 @contextmanager
-def running_bridge(settings: Mapping[str, str], *arguments: str) -> Iterator[Bridge]:
+def running_bridge(settings: Mapping[str, str], *arguments: str, command: str = "run") -> Iterator[Bridge]:
     """A bridge that is gone when the test ends, whatever the test did."""
-    bridge = Bridge(settings, *arguments)
+    bridge = Bridge(settings, *arguments, command=command)
     try:
         yield bridge
     finally:

@@ -1,0 +1,201 @@
+"""`eventbridge serve` as operators meet it: start, stop with hundreds of pages, wrong settings, secrets."""
+
+import asyncio
+import re
+import signal
+from collections.abc import Callable
+
+from tests.integration.entrypoints.processes import Bridge, eventbridge, running_bridge
+from tests.integration.gateway.running import AUDIENCE, KEY, bearer, new_user, running_gateway, token
+from tests.integration.gateway.sse_client import Page, answer_of, ask, open_page
+from tests.servers import RedisServer
+from tests.servers.process import free_port
+
+NewRedis = Callable[..., RedisServer]
+
+
+def settings(redis_url: str, **gateway: str) -> dict[str, str]:
+    return {
+        "REDIS__URL": redis_url,
+        "REDIS__TIMEOUT_SECONDS": "1",
+        "GATEWAY__PORT": str(free_port()),
+        "GATEWAY__JWT_KEY": KEY,
+        "GATEWAY__JWT_ALGORITHMS": "HS256",
+        "GATEWAY__JWT_AUDIENCE": AUDIENCE,
+        **{f"GATEWAY__{name}": value for name, value in gateway.items()},
+    }
+
+
+async def said(serving: Bridge, part: str) -> str:
+    return await asyncio.to_thread(serving.wait_for_line, part)
+
+
+async def ended(serving: Bridge) -> int:
+    return await asyncio.to_thread(serving.exit_code)
+
+
+async def test_a_stop_spreads_hundreds_of_streams_and_no_page_misses_anything(redis_url: str) -> None:
+    values = settings(redis_url, DRAIN_SECONDS="3", MAX_CONNECTIONS_PER_ADDRESS="0")
+    port = int(values["GATEWAY__PORT"])
+    users = [new_user() for _ in range(300)]
+    loop = asyncio.get_running_loop()
+    ends: list[float] = []
+
+    async def watch(page: Page) -> None:
+        await page.read_to_end()
+        ends.append(loop.time())
+
+    async with running_gateway(redis_url, max_connections_per_address=0, connects_per_second=0) as other:
+        with running_bridge(values, command="serve") as serving:
+            await said(serving, "streams are served")
+            pages = [await ask(port, "/events", bearer(user)) for user in users]
+            for page in pages:
+                await page.wait_for_bytes(b"id: ")
+            serving.signal(signal.SIGTERM)
+            await said(serving, "stopping")
+            watching = [asyncio.create_task(watch(page)) for page in pages]
+            for user in users:
+                await other.publish(user, 1)
+            await asyncio.gather(*watching)
+            code = await ended(serving)
+        for page in pages:
+            page.leave()
+        missed = []
+        for user, page in zip(users, pages, strict=True):
+            header = {**bearer(user), "Last-Event-ID": page.last_event_id}
+            async with open_page(other.port, "/events", header) as again:
+                while not [*page.events, *again.events]:
+                    await again.next_event()
+            shown = [*page.events, *again.events]
+            if [event.type for event in shown] != ["Test.Numbered"]:
+                missed.append(shown)
+
+    assert code == 0, serving.output()
+    assert ends[-1] - ends[0] > 1
+    assert len({page.retry_ms for page in pages}) > 100
+    assert all(b"retry: " in page.raw.rstrip().rpartition(b"\n")[2] for page in pages)
+    assert missed == []
+
+
+async def test_while_it_stops_new_pages_are_sent_away_and_it_is_not_ready(redis_url: str) -> None:
+    values = settings(redis_url, DRAIN_SECONDS="60", MAX_CONNECTIONS_PER_ADDRESS="0")
+    port = int(values["GATEWAY__PORT"])
+    with running_bridge(values, command="serve") as serving:
+        serving.wait_until_probed()
+        await asyncio.to_thread(serving.wait_until_ready)
+        pages = [await ask(port, "/events", bearer(new_user())) for _ in range(150)]
+        serving.signal(signal.SIGTERM)
+        await said(serving, "stopping")
+        ready = await asyncio.to_thread(serving.health, "/health/ready")
+        public = await answer_of(port, "/health/ready")
+        async with open_page(port, "/events", bearer(new_user())) as late:
+            await late.read_to_end()
+        serving.signal(signal.SIGTERM)
+        code = await ended(serving)
+        for page in pages:
+            page.leave()
+
+    assert ready[0] == public[0] == 503
+    assert late.status == 200
+    assert late.events == []
+    assert late.retry_ms is not None
+    assert code == 1
+    assert "stopped at once by a second signal" in serving.output()
+
+
+async def test_an_absent_redis_is_waited_for_while_pages_connect_already(redis_server: NewRedis) -> None:
+    redis = redis_server()
+    redis.stop()
+    values = settings(redis.url)
+    port = int(values["GATEWAY__PORT"])
+    user = new_user()
+    with running_bridge(values, command="serve") as serving:
+        await said(serving, f"waiting for Redis at 127.0.0.1:{redis.port}")
+        live = await answer_of(port, "/health/live")
+        ready = await answer_of(port, "/health/ready")
+        async with open_page(port, "/events", bearer(user)) as page:
+            redis.start()
+            await said(serving, "answers after")
+            await page.wait_for(lambda: bool(page.last_event_id))
+        serving.signal(signal.SIGINT)
+        code = await ended(serving)
+
+    assert (live[0], ready[0]) == (200, 503)
+    assert code == 0, serving.output()
+
+
+async def test_a_signal_ends_the_wait_for_redis(redis_server: NewRedis) -> None:
+    redis = redis_server()
+    redis.stop()
+    values = settings(redis.url)
+    with running_bridge(values, command="serve") as serving:
+        await said(serving, "waiting for Redis")
+        page = await ask(int(values["GATEWAY__PORT"]), "/events", bearer(new_user()))
+        serving.signal(signal.SIGTERM)
+        await page.read_to_end()
+        code = await ended(serving)
+        page.leave()
+
+    assert code == 0, serving.output()
+    assert "Traceback" not in serving.output()
+
+
+def test_what_keeps_it_from_serving_is_one_line_per_mistake() -> None:
+    unset = eventbridge("serve", settings={"GATEWAY__CORS_ORIGINS": "*"})
+    open_to_all = eventbridge("serve", settings={"GATEWAY__AUTH": "none", "GATEWAY__HOST": "0.0.0.0"})
+    private = "-----BEGIN PRIVATE KEY-----\nplanted\n-----END PRIVATE KEY-----"
+    key = eventbridge("serve", settings={"GATEWAY__JWT_KEY": private, "GATEWAY__JWT_AUDIENCE": "pages"})
+
+    for done in (unset, open_to_all, key):
+        assert done.returncode == 2
+        assert "Traceback" not in done.stderr
+    assert len(unset.stderr.splitlines()) == 3
+    assert "EVENTBRIDGE__GATEWAY__CORS_ORIGINS" in unset.stderr
+    assert "gateway.jwt_audience (default)" in unset.stderr
+    assert "EVENTBRIDGE__GATEWAY__AUTH" in open_to_all.stderr
+    assert "private key" in key.stderr
+    assert "planted" not in key.stderr
+
+
+async def test_without_authentication_it_says_so_loudly(redis_url: str) -> None:
+    values = settings(redis_url) | {"GATEWAY__AUTH": "none"}
+    user = new_user()
+    with running_bridge(values, command="serve") as serving:
+        line = await said(serving, "NO AUTHENTICATION")
+        await said(serving, "streams are served")
+        async with open_page(int(values["GATEWAY__PORT"]), f"/events?user={user}") as page:
+            await page.wait_for(lambda: bool(page.last_event_id))
+        nobody = await answer_of(int(values["GATEWAY__PORT"]), "/events")
+
+    assert '"level":"warning"' in line
+    assert page.status == 200
+    assert nobody[0] == 400
+
+
+async def test_no_secret_is_in_any_line(redis_server: NewRedis) -> None:
+    redis = redis_server(requirepass="hunter2-of-redis")
+    planted = token(new_user())
+    values = settings(f"redis://:hunter2-of-redis@127.0.0.1:{redis.port}/0")
+    values |= {"TELEMETRY__LOG_LEVEL": "debug", "GATEWAY__STALE_AFTER_SECONDS": "0.5"}
+    port = int(values["GATEWAY__PORT"])
+    with running_bridge(values, command="serve") as serving:
+        serving.wait_until_probed()
+        await asyncio.to_thread(serving.wait_until_ready)
+        header = {"Authorization": f"Bearer {planted}"}
+        for path in ("/events?ticket=planted-ticket", f"/position?x={planted}", "/events?last=x"):
+            await answer_of(port, path)
+        await answer_of(port, "/position", {"Authorization": f"Bearer {planted}x"})
+        async with open_page(port, f"/events?x={planted}", header) as page:
+            await page.wait_for(lambda: bool(page.last_event_id))
+            await asyncio.to_thread(redis.stop)
+            await page.wait_for_bytes(b"event: stale")
+            unavailable = await answer_of(port, "/position", header)
+        metrics = await asyncio.to_thread(serving.scrape)
+        serving.signal(signal.SIGTERM)
+        await ended(serving)
+
+    everything = serving.output() + metrics + unavailable[2].decode()
+    assert unavailable[0] == 503
+    for secret in ("hunter2", KEY, planted, planted.split(".")[2], "planted-ticket"):
+        assert secret not in everything
+    assert re.search(r"^eventbridge_gateway_connections [01]", metrics, re.MULTILINE)
