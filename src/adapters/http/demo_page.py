@@ -1,7 +1,7 @@
 """The demo's page: a person watches a stream arrive, breaks things, and sees that nothing is missed."""
 
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
+from pathlib import Path
 from typing import Final, Protocol
 
 import msgspec
@@ -81,7 +81,7 @@ def demo_page_routes(stage: DemoStage | None = None) -> dict[tuple[str, str], AS
     With a stage, `/demo/stage` and `/demo/actions/{name}` too; without one the page asks for a user's id and
     shows neither what was produced nor buttons for the servers.
     """
-    pages = files(__package__) / "pages"
+    pages = Path(__file__).with_name("pages")
     routes: dict[tuple[str, str], ASGIApp] = {
         ("GET", path): _File((pages / name).read_bytes(), media_type)
         for path, (name, media_type) in _FILES.items()
