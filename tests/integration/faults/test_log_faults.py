@@ -37,6 +37,27 @@ async def test_a_topic_that_was_made_anew_while_no_bridge_ran_is_not_taken_for_t
         assert sum(len(entries) for entries in both.values()) == load.accepted + anew.accepted
 
 
+@pytest.mark.real_kafka
+async def test_a_topic_made_anew_is_recognised_where_the_old_one_ended_with_the_marks_of_transactions(
+    load: Load, settings: dict[str, str]
+) -> None:
+    url = settings["REDIS__URL"]
+    await load.produce_transactions(True, True, size=60)
+    async with running(settings):
+        await assert_exact(load, url)
+    await load.produce_transactions(False, size=60)
+    async with running(settings):
+        await assert_exact(load, url)
+    delete_topic(load.bootstrap, load.topic)
+    create_topic(load.bootstrap, load.topic, partitions=4)
+    await Load(load.bootstrap, load.topic).produce(1200)
+
+    async with running(settings) as bridge:
+        await bridge.until("partitions_halted", 4, reason="SOURCE_REWOUND")
+
+        assert await published(load, url)
+
+
 async def published(load: Load, url: str) -> bool:
     """Whether the streams hold what the load produced, and nothing else."""
     verdict = judge(load, url)

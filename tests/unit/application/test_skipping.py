@@ -37,3 +37,15 @@ async def test_what_was_never_read_or_is_applied_cannot_be_skipped() -> None:
 
     with pytest.raises(CannotSkip, match="up to offset 9 already"):
         await skip(world.sink, P0, 9)
+
+
+async def test_the_last_record_before_what_was_skipped_still_tells_the_log_from_another() -> None:
+    world = BridgeUnderTest(partitions=1)
+    world.produce(5)
+    async with world.running():
+        await eventually(lambda: world.committed() == 5)
+
+    await skip(world.sink, P0, 9)
+
+    known = (await world.sink.positions((P0,)))[P0]
+    assert {(shard.watermark, shard.timestamp, shard.proof) for shard in known} == {(9, 4, 4)}
