@@ -90,7 +90,12 @@ class BridgeUnderTest:
         self.telemetry = CountingTelemetry()
         clock = clock or SystemClock()
         breaker = CircuitBreaker(
-            BreakerPolicy(window_seconds=0.5, probe_interval_seconds=0.05, probe_interval_max_seconds=0.1),
+            BreakerPolicy(
+                window_seconds=0.5,
+                minimum_calls=1,  # without traffic calls that fail are tried again less often than that
+                probe_interval_seconds=0.05,
+                probe_interval_max_seconds=0.1,
+            ),
             clock.monotonic,
             on_change=lambda _, after: self.telemetry.circuits.append(after.value),
         )

@@ -106,7 +106,7 @@ async def test_a_late_answer_to_a_run_that_is_over_does_not_move_the_next_one(
 async def test_a_sink_that_comes_back_refusing_halts_and_the_bridge_lives_on() -> None:
     world = BridgeUnderTest(partitions=1, drop_on_sink_failure=True)
     async with world.running():
-        await eventually(lambda: world.committed() == 0)
+        await eventually(lambda: world.source.lag(P0) == 0)
         world.sink.down = True
         await eventually(lambda: world.gate.is_open)
 
