@@ -2,51 +2,58 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
 
 from starlette.types import Receive, Scope
 
 from .gateway_protocol import ABORT
 
 
-@contextlib.asynccontextmanager
-async def until_gone(scope: Scope, receive: Receive) -> AsyncIterator[Callable[[], None]]:
-    """Run what is inside until the client goes away; then it is cancelled, and nothing raised.
+class UntilGone:
+    """As an async context manager: what is inside runs until the client goes away; then it is cancelled, and
+    nothing raised.
 
-    Gives a way to drop the connection at once, whatever waits to be sent. ASGI says nothing of a client's
-    departure but to who asks: `send` to a client that is gone just returns.
+    ASGI says nothing of a client's departure but to who asks: `send` to one that is gone just returns.
     """
-    try:
-        async with asyncio.timeout(None) as presence:
-            watching = asyncio.create_task(_watch(receive, presence))
-            try:
-                yield _dropping(scope, presence)
-            finally:
-                watching.cancel()
-    except TimeoutError:
-        if not presence.expired():
-            raise
 
+    __slots__ = ("_abort", "_presence", "_receive", "_watching")
 
-async def _watch(receive: Receive, presence: asyncio.Timeout) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    _end(presence)
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        extension: dict[str, Any] = scope.get("extensions", {}).get(ABORT, {})
+        self._abort: Callable[[], None] | None = extension.get("abort")
+        self._receive = receive
+        self._presence = asyncio.timeout(None)
+        self._watching: asyncio.Task[None] | None = None
 
+    def drop(self) -> None:
+        """End the connection at once, whatever waits to be sent."""
+        if self._abort is not None:
+            self._abort()
+        self._end()
 
-def _dropping(scope: Scope, presence: asyncio.Timeout) -> Callable[[], None]:
-    extension: dict[str, Any] = scope.get("extensions", {}).get(ABORT, {})
-    abort: Callable[[], None] | None = extension.get("abort")
+    async def __aenter__(self) -> Self:
+        await self._presence.__aenter__()
+        self._watching = asyncio.create_task(self._watch())
+        return self
 
-    def drop() -> None:
-        if abort is not None:
-            abort()
-        _end(presence)
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        if self._watching is not None:
+            self._watching.cancel()
+        try:
+            await self._presence.__aexit__(kind, error, trace)
+        except TimeoutError:
+            return True
+        return None
 
-    return drop
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._end()
 
-
-def _end(presence: asyncio.Timeout) -> None:
-    with contextlib.suppress(RuntimeError):  # it is over already
-        presence.reschedule(asyncio.get_running_loop().time())
+    def _end(self) -> None:
+        with contextlib.suppress(RuntimeError):  # it is over already
+            self._presence.reschedule(asyncio.get_running_loop().time())

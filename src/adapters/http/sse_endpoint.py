@@ -32,7 +32,7 @@ from ...domain.origins import Origins
 from ...domain.request_parts import Headers, Query, parse_query
 from ...domain.routing import user
 from ...domain.stream_request import StreamRequest, stream_request
-from .connection import until_gone
+from .connection import UntilGone
 from .gateway_requests import Identities, address_of
 
 STREAM_HEADERS: Final = (
@@ -147,7 +147,7 @@ class SseEndpoint:
         if isinstance(slot, Refused):
             await self._refuse(answer, slot.reason, slot.retry_ms)
             return
-        async with slot, until_gone(scope, receive) as drop:
+        async with slot, UntilGone(scope, receive) as connection:
             heard = self._streams.heard
             identity = await self._identified(headers, query, answer)
             if identity is None:
@@ -157,7 +157,7 @@ class SseEndpoint:
             if refused is not None:
                 await self._refuse(answer, refused.reason, refused.retry_ms)
                 return
-            await self._serve(identity, wanted, answer, slot=slot, drop=drop, heard=heard)
+            await self._serve(identity, wanted, answer, slot=slot, drop=connection.drop, heard=heard)
 
     async def _serve(
         self,
