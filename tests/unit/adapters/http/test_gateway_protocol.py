@@ -191,4 +191,4 @@ async def test_connections_inherit_bounded_buffers_and_a_limit_to_silence(
     client.writer.write(b"GET / HTTP/1.1\r\nHost: g\r\n\r\n")
     await client.until(b": ok\n\n")
 
-    assert accepted == [(2 * 64 * 1024, 20_000, 1)]
+    assert accepted == [(2 * 64 * 1024, 25_000, 1)]
