@@ -117,7 +117,7 @@ class HubUnderTest:
         self.sink = MemoryEventSink(shards, clock=self.clock, spare_epoch=self._spare_epoch)
         self.feed = MemoryEventFeed(self.sink, self.clock, life_ms=life_ms)
         self.telemetry = CountingGatewayTelemetry()
-        quick = {"probe_seconds": (0.001, 0.001)}
+        quick: dict[str, Any] = {"probe_seconds": (0.001, 0.001)}
         self.hub = LiveHub(
             self.feed,
             self.telemetry,

@@ -179,7 +179,9 @@ async def play(history: History) -> list[tuple[list[str], list[str], int]]:
         return [(seam.got(number), seam.stream, ends[number]) for number in range(PAGES)]
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 @given(histories(CALM))
 def test_without_losses_a_page_gets_exactly_its_stream_and_no_reset(history: History) -> None:
     for got, stream, at_least in asyncio.run(play(history)):
@@ -187,7 +189,9 @@ def test_without_losses_a_page_gets_exactly_its_stream_and_no_reset(history: His
         assert got == stream[-len(got) :]
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 @given(histories(WILD))
 def test_whatever_is_lost_a_page_gets_its_stream_without_a_hole_since_its_last_reset(
     history: History,

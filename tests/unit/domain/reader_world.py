@@ -118,6 +118,8 @@ class ReaderWorld(World):
         self.copies: list[Copy] = []
         self.applied: dict[Target, set[Source]] = {target: set() for target in TARGETS}
         """All that was ever in the stream."""
+        self.given: dict[Target, set[StreamId]] = {target: set() for target in TARGETS}
+        """All ids that were ever in the stream."""
         self.false_resets: list[str] = []
 
     # Steps of the store; `a` and `b` choose among what there is.
@@ -282,6 +284,7 @@ class ReaderWorld(World):
                 if entry.id not in before:
                     read = ReadEntry.of(entry)
                     self.applied[target].add(read.source)
+                    self.given[target].add(read.id)
                     self.copies.append(Copy(target, shard.epoch or "", read))
         return answers
 
@@ -317,9 +320,8 @@ class ReaderWorld(World):
 
     def _judge(self, page: Page, reason: ResetReason, read: ReadUnderWay) -> None:
         """Where nothing was rolled back and no clock set: was the reset due?"""
-        told = page.covered | page.got | {what for _, what in page.wire if isinstance(what, tuple)}
-        kept = {ReadEntry.of(entry).source for entry in self._shard(page.target).stream(page.target)}
-        unseen = self.applied[page.target] - told - kept
+        kept = {ReadEntry.of(entry).id for entry in self._shard(page.target).stream(page.target)}
+        unseen = {one for one in self.given[page.target] if one > read.asked.position.id} - kept
         old = read.view.now - read.asked.position.id.ms >= trusted_ms(LIFE_MS)
         if not unseen and not (old and reason is ResetReason.EXPIRED):
             self.false_resets.append(f"{reason} at {read.asked} with {read.view}")

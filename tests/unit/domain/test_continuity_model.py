@@ -89,13 +89,17 @@ def find_a_miss(history: History) -> None:
     assert world.missed() == {}
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 @given(histories(WILD))
 def test_every_event_reaches_the_page_or_a_reset_is_announced(history: History) -> None:
     find_a_miss(history)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 @given(histories(QUIET))
 def test_without_rollbacks_a_page_is_reset_only_where_something_unseen_is_gone_or_too_much_time_has_passed(
     history: History,
@@ -184,7 +188,7 @@ def test_the_model_catches_a_gateway_without_one_of_its_rules(
         database=None,
         derandomize=True,
         phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
     @given(histories(steps))
     def explore(history: History) -> None:
