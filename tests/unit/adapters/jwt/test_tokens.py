@@ -24,6 +24,9 @@ from tests.unit.adapters.jwt import issuer
 from tests.unit.adapters.jwt.issuer import AUDIENCE, SECRET, USER, raw_token, token
 
 NOW = int(time.time())
+"""When the tests were collected; they may run many minutes later."""
+
+HOUR = 3600
 
 
 def verifier(
@@ -57,9 +60,9 @@ def refusal(tokens: JwtTokens, text: str) -> str:
 def test_a_good_token_says_who_and_until_when(key: Any, public: str, algorithm: str) -> None:
     tokens = verifier(public, (algorithm,))
 
-    identity = tokens.identify(token(key, algorithm, exp=NOW + 600))
+    identity = tokens.identify(token(key, algorithm, exp=NOW + HOUR))
 
-    assert identity == Identity(USER, NOW + 600, "token-1")
+    assert identity == Identity(USER, NOW + HOUR, "token-1")
 
 
 @pytest.mark.parametrize(
@@ -71,7 +74,7 @@ def test_a_good_token_says_who_and_until_when(key: Any, public: str, algorithm: 
         {"iat": NOW + 50},
         {"nbf": NOW - 5},
         {"nbf": NOW + 50},
-        {"exp": NOW + 600.5},
+        {"exp": NOW + HOUR + 0.5},
         {"exp": 10**30},
         {"sub": USER.upper()},
         {"iss": "somebody"},
@@ -93,14 +96,14 @@ def test_a_token_may_differ_in_what_does_not_matter(changes: dict[str, object]) 
         ({"exp": NOW - 1}, "it has expired"),
         ({"exp": NOW - 10**12}, "it has expired"),
         ({"exp": -(10**400)}, "it has expired"),
-        ({"exp": str(NOW + 600)}, "its `exp` is no time"),
+        ({"exp": str(NOW + HOUR)}, "its `exp` is no time"),
         ({"exp": True}, "its `exp` is no time"),
         ({"exp": float("nan")}, "its `exp` is no time"),
         ({"exp": float("inf")}, "its `exp` is no time"),
-        ({"exp": [NOW + 600]}, "its `exp` is no time"),
-        ({"nbf": NOW + 120}, "it is not valid yet (`nbf`)"),
+        ({"exp": [NOW + HOUR]}, "its `exp` is no time"),
+        ({"nbf": NOW + HOUR}, "it is not valid yet (`nbf`)"),
         ({"nbf": "soon"}, "its `nbf` is no time"),
-        ({"iat": NOW + 120}, "it is not valid yet (`iat`)"),
+        ({"iat": NOW + HOUR}, "it is not valid yet (`iat`)"),
         ({"aud": "other"}, "it is for another audience (`aud`)"),
         ({"aud": ""}, "it has no `aud`"),
         ({"aud": []}, "it has no `aud`"),
