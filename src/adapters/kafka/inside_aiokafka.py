@@ -42,7 +42,8 @@ def hand_out_plainly(consumer: AIOKafkaConsumer, partition: TopicPartition) -> N
     They have the offset, timestamp, key, value and headers of a `ConsumerRecord`; building those would
     cost as much as decoding does. What is fetched during a poll still comes as `ConsumerRecord`s.
     """
-    fetched = getattr(consumer._fetcher._records.get(partition), "_partition_records", None)
+    fetcher: Any = consumer._fetcher
+    fetched = getattr(fetcher._records.get(partition), "_partition_records", None)
     if fetched is not None:
         fetched._consumer_record = _as_decoded
 
