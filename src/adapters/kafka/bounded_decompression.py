@@ -1,7 +1,7 @@
 """Decompression of Kafka batches with a bound, in place of aiokafka's, which has none.
 
 16 KB of zstd can unpack to 512 MB. aiokafka looks its four decoders up by name in four modules (two
-formats, each compiled and in Python), so these names are what is replaced (PITFALLS.md 1.1).
+formats, each compiled and in Python), so these names are what is replaced.
 """
 
 import importlib

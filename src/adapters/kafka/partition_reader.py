@@ -200,7 +200,7 @@ class PartitionReader:
         """Take records as soon as there are some; None where a seek, pause or revocation came between.
 
         The task may be cancelled although aiokafka never closes the bracket around a poll then
-        (PITFALLS.md 1.1): all that hangs on it is its poll interval, which is out of reach anyway.
+        (aiokafka 0.14): all that hangs on it is its poll interval, which is out of reach anyway.
         """
         self._interruption = asyncio.get_running_loop().create_future()
         taking = asyncio.create_task(self._take(max_records, limit_seconds))

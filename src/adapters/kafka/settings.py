@@ -51,11 +51,11 @@ class KafkaSettings:
     ssl_check_hostname: bool = True
 
     fetch_max_bytes: int = 16_777_216
-    """In one broker's answer (PITFALLS.md 1.1: up to this much per broker is in flight)."""
+    """In one broker's answer; up to this much per broker is in flight."""
     max_partition_fetch_bytes: int = 2_097_152
     """Of one partition in an answer; a larger batch still arrives, alone (KIP-74). A poll hands over what one
-    answer held, so this, too, bounds batches: a quarter of it halves the rate (docs/benchmarks.md). Each
-    assigned partition may hold as much in memory, raw and once more decoded."""
+    answer held, so this, too, bounds batches. Each assigned partition may hold as much in memory, raw and
+    once more decoded."""
     max_batch_bytes: int = 16_777_216
     """Of one batch after decompression; a batch that unpacks to more is refused, never unpacked."""
     fetch_max_wait_seconds: float = 0.1

@@ -1,4 +1,4 @@
-"""What Redis' and its client's errors mean for the bridge: the one table (DELIVERY.md 4.9, PITFALLS.md 1.3).
+"""What Redis' and its client's errors mean for the bridge: the one table (DELIVERY.md 4.9).
 
 NOSCRIPT, MOVED and ASK do not reach it: they are answered at once, where the call is made.
 """
