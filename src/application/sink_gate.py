@@ -1,8 +1,7 @@
 """The circuit breaker among asyncio tasks: who waits while the sink is not called, and who probes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Protocol
 
 from ..domain.circuit_breaker import CircuitBreaker, CircuitState, Permit
@@ -94,15 +93,6 @@ class SinkGate:
                     return permit
             await self._news.wait()
 
-    @asynccontextmanager
-    async def call(self) -> AsyncIterator[Permit]:
-        """Admit the call in the block, and release its permit if the block ends without a verdict."""
-        permit = await self.admitted()
-        try:
-            yield permit
-        finally:
-            self.released(permit)
-
     def succeeded(self, permit: Permit) -> None:
         """The sink took the call."""
         self._breaker.succeeded(permit)
@@ -117,16 +107,6 @@ class SinkGate:
         """The call says nothing about the sink: cancelled, never made, or the data was at fault."""
         self._breaker.released(permit)
         self._follow()
-
-    async def wait_open(self) -> None:
-        """Wait until the gate is open; an opening that is over before the task runs again is not seen."""
-        while not self.is_open:
-            await self._news.wait()
-
-    async def wait_closed(self) -> None:
-        """Wait until the gate is closed; a closing that is over before the task runs again is not seen."""
-        while self.is_open:
-            await self._news.wait()
 
     def listen(self, *, opened: Callable[[], None], closed: Callable[[], None]) -> Callable[[], None]:
         """Call back after each opening and each closing, until the returned function is called.

@@ -1,5 +1,6 @@
 """The publisher: whose stream an event goes to, and what a failing sink does to it."""
 
+import asyncio
 import json
 import logging
 import uuid
@@ -144,3 +145,24 @@ async def test_the_age_of_repeats_is_not_measured() -> None:
 
     assert isinstance(answer, Applied)
     assert (answer.appended, world.telemetry.counts["duplicates"]) == (1, 1)
+
+
+async def test_a_probe_that_is_cancelled_on_its_way_is_given_back() -> None:
+    world = PublisherUnderTest()
+    await world.initialise()
+    shard, entry = world.publisher.route(Record(0, 7, None, None), event(), None)
+    for _ in range(3):
+        permit = world.breaker.acquire()
+        assert permit is not None
+        world.breaker.failed(permit)
+    world.clock.advance(5)
+
+    publishing = asyncio.create_task(world.publisher.publish_batch(batch_of(shard, [entry])))
+    await asyncio.sleep(0)
+    state_on_the_way = world.breaker.state
+    publishing.cancel()
+    await asyncio.wait([publishing])
+
+    assert state_on_the_way is CircuitState.HALF_OPEN
+    assert world.breaker.state is CircuitState.OPEN
+    assert world.breaker.acquire() is not None

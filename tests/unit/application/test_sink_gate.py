@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from eventbridge.application.sink_gate import SinkGate
-from eventbridge.domain.circuit_breaker import BreakerPolicy, CircuitBreaker, CircuitState, Permit
+from eventbridge.domain.circuit_breaker import BreakerPolicy, CircuitBreaker, Permit
 
 
 class Alarm:
@@ -213,32 +213,6 @@ async def test_after_all_waiters_are_cancelled_the_next_caller_gets_the_probe(wo
     assert not world.gate.is_open
 
 
-async def test_a_block_that_is_cancelled_gives_the_probe_back(world: World) -> None:
-    async def write_for_ever() -> Permit:
-        async with world.gate.call() as permit:
-            await asyncio.Event().wait()
-            return permit
-
-    world.open()
-    async with started(write_for_ever()):
-        await world.pass_seconds(1)
-        state_while_probing = world.breaker.state
-
-    assert state_while_probing is CircuitState.HALF_OPEN
-    assert world.breaker.state is CircuitState.OPEN
-    assert world.permit().probe
-
-
-async def test_a_verdict_given_in_the_block_stands(world: World) -> None:
-    world.open()
-    await world.pass_seconds(1)
-
-    async with world.gate.call() as permit:
-        world.gate.succeeded(permit)
-
-    assert world.breaker.state is CircuitState.CLOSED
-
-
 async def test_when_nobody_waits_the_idle_one_probes_so_that_recovery_needs_no_traffic(world: World) -> None:
     async with started(world.gate.idle_probe()) as idle:
         await world.pass_seconds(100)
@@ -359,30 +333,6 @@ async def test_a_listener_may_call_the_gate_and_add_listeners(world: World) -> N
     await settled()
 
     assert found == [None]
-
-
-async def test_whoever_pauses_and_resumes_is_woken_by_the_opening_and_the_closing(world: World) -> None:
-    steps: list[str] = []
-
-    async def pause_and_resume() -> Permit:
-        await world.gate.wait_closed()
-        await world.gate.wait_open()
-        steps.append("pause")
-        await world.gate.wait_closed()
-        steps.append("resume")
-        return world.permit()
-
-    async with started(pause_and_resume()) as [pausing]:
-        world.open()
-        await settled()
-        while_open = list(steps)
-        await world.pass_seconds(1)
-        world.gate.succeeded(world.permit())
-        await settled()
-
-    assert while_open == ["pause"]
-    assert steps == ["pause", "resume"]
-    assert not pausing.cancelled()
 
 
 async def test_on_the_clock_of_the_machine_a_waiter_is_let_through_by_the_loops_own_timer() -> None:
