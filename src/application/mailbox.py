@@ -17,7 +17,7 @@ class Mailbox:
     """An `Outlet` whose frames are fetched: `async for chunk in mailbox.frames(): await send(chunk)`.
 
     Whoever iterates is taken to have sent a chunk when the next one is asked for; then the events in it
-    are told to the telemetry as delivered.
+    are told to the telemetry as delivered. At the end he is taken to send the answer's own.
     """
 
     __slots__ = (
@@ -32,6 +32,7 @@ class Mailbox:
         "_sending",
         "_telemetry",
         "_times",
+        "sending_since",
     )
 
     def __init__(
@@ -51,6 +52,8 @@ class Mailbox:
         self._bytes = 0
         self._sending: tuple[int, int] = (0, 0)
         """Events and bytes of the chunk that was fetched last."""
+        self.sending_since: float | None = None
+        """Since when whoever iterates is sending (`Clock.monotonic`); None while he waits for more."""
         self._closed = False
         self._news: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
@@ -89,6 +92,7 @@ class Mailbox:
         while True:
             while not self._chunks:
                 if self._closed:
+                    self.sending_since = self._clock.monotonic()
                     return
                 self._news = asyncio.get_running_loop().create_future()
                 await self._news
@@ -96,7 +100,9 @@ class Mailbox:
             self._chunks, self._times, self._bytes = [], [], 0
             self._sending = len(times), len(chunk)
             _wake(self._room)
+            self.sending_since = self._clock.monotonic()
             yield chunk
+            self.sending_since = None
             self._sending = (0, 0)
             if times:
                 self._telemetry.delivered(times, self._clock.now_ms())

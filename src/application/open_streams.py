@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import Final, Protocol
@@ -51,8 +52,10 @@ class ServedStream(Protocol):
     """`Clock.monotonic` at which it must end."""
     ends_with_token: bool
     """Whether that is for the token's sake."""
-    sending_since: float | None
-    """Since when the connection takes nothing; None while it does."""
+
+    @property
+    def sending_since(self) -> float | None:
+        """Since when the connection takes nothing; None while it does."""
 
     def end(self, reason: EndedBy, retry_ms: int | None) -> None:
         """Tell the page when to come again (None: nothing), send what waits, then close."""
@@ -82,6 +85,8 @@ class OpenStreams:
         self._streams: dict[ServedStream, None] = {}
         self._doubtful: dict[ServedStream, None] = {}
         self._doubts = asyncio.Event()
+        self._leaving: deque[Admitted] = deque()
+        self._left = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
         self.draining = False
@@ -103,18 +108,21 @@ class OpenStreams:
         return self._clock.monotonic() + min(of_age, of_token), of_token < of_age
 
     def add(self, stream: ServedStream, heard_before: int) -> None:
-        """Keep a stream until `remove`; `heard_before` is what `heard` was before it was identified."""
+        """Keep a stream, and its slot, until `remove`; `heard_before` is what `heard` was before it was identified."""
         self._streams[stream] = None
         self._empty.clear()
         if heard_before != self.heard:
             self._doubt((stream,))
 
     def remove(self, stream: ServedStream) -> None:
-        """The stream is over."""
-        self._streams.pop(stream, None)
+        """The stream is over: its slot is given back, as far as all gateways share it a little later."""
+        if stream not in self._streams:
+            return
+        del self._streams[stream]
         self._doubtful.pop(stream, None)
-        if not self._streams:
-            self._empty.set()
+        stream.slot.free()
+        self._leaving.append(stream.slot)
+        self._left.set()
 
     def retry_ms(self) -> int:
         """When a page may come again; differs from page to page."""
@@ -128,6 +136,7 @@ class OpenStreams:
             tasks.create_task(self._renew_forever())
             tasks.create_task(self._listen_forever())
             tasks.create_task(self._resolve_doubts_forever())
+            tasks.create_task(self._give_back_forever())
 
     async def drain(self, seconds: float) -> None:
         """End all streams, spread over at most so many seconds; answers when all were told.
@@ -147,7 +156,7 @@ class OpenStreams:
                 stream.end(EndedBy.DRAIN, self.retry_ms())
 
     async def gone(self) -> None:
-        """Wait until no stream is open."""
+        """Wait until no stream is open, and every slot was given back."""
         await self._empty.wait()
 
     def cut_all(self) -> None:
@@ -211,6 +220,16 @@ class OpenStreams:
         if await self._revocations.is_revoked(stream.identity):
             stream.end(EndedBy.REVOKED, None)
         self._doubtful.pop(stream, None)
+
+    async def _give_back_forever(self) -> None:
+        while True:
+            await self._left.wait()
+            self._left.clear()
+            while self._leaving:
+                slots = [self._leaving.popleft() for _ in range(min(_AT_ONCE, len(self._leaving)))]
+                await asyncio.gather(*(slot.aclose() for slot in slots))
+            if not self._streams:
+                self._empty.set()
 
     async def _each(
         self, streams: Sequence[ServedStream], act: Callable[[ServedStream], Awaitable[None]]

@@ -61,7 +61,8 @@ class Gateway:
             async with asyncio.timeout(FLUSH_SECONDS):
                 await streams.gone()
         except TimeoutError:
-            log.warning("%d clients took nothing any more and were cut", len(streams))
+            if len(streams):
+                log.warning("%d clients took nothing any more and were cut", len(streams))
             streams.cut_all()
         log.info("all streams were ended", extra={"count": count})
 

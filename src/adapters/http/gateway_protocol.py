@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from typing import Any, Final
 
 import h11
@@ -10,6 +11,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from ...domain.problem import PROBLEM_MEDIA_TYPE, Problem
+from .handed_over import HANDOVER, HandedOver
 from .request_limits import MAX_HEAD_BYTES, TOO_LARGE
 
 HEAD_SECONDS: Final = 10.0
@@ -64,11 +66,15 @@ class GatewayProtocol(H11Protocol):
             self._go_on_reading()
 
     def handle_events(self) -> None:
-        """Take the requests that are there, and give each one's application a way to end it at once."""
+        """Take the requests that are there, and give each one's application a way to end it at once, and one
+        to have the connection for itself."""
         super().handle_events()
         if self.scope is not None:
             # Its task runs only after this.
-            self.scope.setdefault("extensions", {})[ABORT] = {"abort": self.transport.abort}
+            self.scope["extensions"] = {
+                ABORT: {"abort": self.transport.abort},
+                HANDOVER: {"take": self._hand_over},
+            }
 
     def send_400_response(self, msg: str) -> None:
         """Refuse a head that cannot be read, in the same form as every other refusal."""
@@ -102,6 +108,24 @@ class GatewayProtocol(H11Protocol):
             self.transport.abort()
         else:
             super().shutdown()
+
+    def _hand_over(self, headers: Sequence[tuple[bytes, bytes]], receiver: HandedOver) -> bool:
+        cycle = self.cycle
+        whole = self.conn.their_state in {h11.DONE, h11.MUST_CLOSE}
+        if not whole or cycle.response_started or cycle.disconnected or self.transport.is_closing():
+            return False
+        # For uvicorn the request has been answered.
+        cycle.response_started = cycle.response_complete = True
+        self._forget_timer()
+        self.flow.resume_reading()
+        self.connections.discard(self)
+        lines = [*self.server_state.default_headers, *headers, (b"connection", b"close")]
+        head = b"".join([b"%b: %b\r\n" % line for line in lines])
+        # Without a length and not in chunks, the answer lasts as long as the connection, also for HTTP/1.0.
+        receiver.begin(self.transport, self.connections, b"HTTP/1.1 200 OK\r\n" + head + b"\r\n")
+        # Else these hold each other until a garbage collection.
+        del self.scope, self.headers, self.cycle, self.conn, self.flow, self.transport
+        return True
 
     def _go_on_reading(self) -> None:
         """A request that waits behind a running answer must not hide that the client goes away."""

@@ -4,7 +4,8 @@ import asyncio
 import itertools
 import random
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -34,6 +35,7 @@ from ...domain.routing import user
 from ...domain.stream_request import StreamRequest, stream_request
 from .connection import UntilGone
 from .gateway_requests import Identities, address_of
+from .handed_over import HANDOVER, Deliveries, HandedOver, Take
 
 STREAM_HEADERS: Final = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -69,32 +71,57 @@ class StreamServing:
     trusted_proxies: Sequence[Network] = ()
 
 
+class _Connection(Protocol):
+    def drop(self) -> None:
+        """End it at once, whatever waits to be sent."""
+
+
 class _Stream:
     """The connection as `OpenStreams` knows it."""
 
-    __slots__ = ("_drop", "_session", "ends_at", "ends_with_token", "identity", "sending_since", "slot")
+    __slots__ = (
+        "_connection",
+        "_outlet",
+        "_session",
+        "_streams",
+        "ends_at",
+        "ends_with_token",
+        "identity",
+        "slot",
+    )
 
     def __init__(
         self,
         identity: Identity,
         slot: Admitted,
         session: StreamSession,
-        lifetime: tuple[float, bool],
-        drop: Callable[[], None],
+        outlet: Mailbox | HandedOver,
+        connection: _Connection,
+        streams: OpenStreams,
     ) -> None:
         self.identity = identity
         self.slot = slot
-        self.ends_at, self.ends_with_token = lifetime
-        self.sending_since: float | None = None
+        self.ends_at, self.ends_with_token = streams.lifetime(identity)
         self._session = session
-        self._drop = drop
+        self._outlet = outlet
+        self._connection = connection
+        self._streams = streams
+
+    @property
+    def sending_since(self) -> float | None:
+        return self._outlet.sending_since
 
     def end(self, reason: EndedBy, retry_ms: int | None) -> None:
         self._session.close(reason, retry_ms=retry_ms)
 
     def cut(self, reason: EndedBy) -> None:
         self._session.close(reason)
-        self._drop()
+        self._connection.drop()
+
+    def gone(self) -> None:
+        """The connection is over."""
+        self._streams.remove(self)
+        self._session.close(EndReason.GONE)
 
 
 class SseEndpoint:
@@ -126,6 +153,7 @@ class SseEndpoint:
         self._metrics = metrics
         self._clock = clock
         self._serving = serving
+        self._deliveries = Deliveries(metrics, clock)
         self._process = secrets.token_hex(6)
         self._connections = itertools.count(1)
 
@@ -139,7 +167,7 @@ class SseEndpoint:
             replay_limit=self._serving.replay_max_entries,
             names_user=self._serving.names_user,
         )
-        answer = _Answer(send, self._origins.cors(headers))
+        answer = _Answer(scope, send, self._origins.cors(headers))
         if self._streams.draining:
             await self._refuse(answer, "drain", self._streams.retry_ms())
             return
@@ -147,45 +175,49 @@ class SseEndpoint:
         if isinstance(slot, Refused):
             await self._refuse(answer, slot.reason, slot.retry_ms)
             return
-        async with slot, UntilGone(scope, receive) as connection:
-            heard = self._streams.heard
-            identity = await self._identified(headers, query, answer)
-            if identity is None:
-                await self._refuse(answer, "unavailable", self._streams.retry_ms())
-                return
-            refused = await slot.claim(identity.user_id, f"{self._process}-{next(self._connections)}")
-            if refused is not None:
-                await self._refuse(answer, refused.reason, refused.retry_ms)
-                return
-            await self._serve(identity, wanted, answer, slot=slot, drop=connection.drop, heard=heard)
+        async with AsyncExitStack() as held:
+            await held.enter_async_context(slot)
+            async with UntilGone(scope, receive) as connection:
+                heard = self._streams.heard
+                identity = await self._identified(headers, query, answer)
+                if identity is None:
+                    await self._refuse(answer, "unavailable", self._streams.retry_ms())
+                    return
+                refused = await slot.claim(identity.user_id, f"{self._process}-{next(self._connections)}")
+                if refused is not None:
+                    await self._refuse(answer, refused.reason, refused.retry_ms)
+                    return
+                handed = HandedOver(self._deliveries)
+                if answer.hand_over(handed):
+                    stream = self._open(identity, wanted, slot, handed, handed, heard)
+                    handed.left = stream.gone
+                    held.pop_all()
+                else:
+                    mailbox = Mailbox(self._metrics, self._clock)
+                    stream = self._open(identity, wanted, slot, mailbox, connection, heard)
+                    held.pop_all()
+                    try:
+                        async for chunk in mailbox.frames():
+                            await answer.write(chunk)
+                        await answer.finish()
+                    finally:
+                        stream.gone()
 
-    async def _serve(
+    def _open(
         self,
         identity: Identity,
         wanted: StreamRequest,
-        answer: "_Answer",
-        *,
         slot: Admitted,
-        drop: Callable[[], None],
+        outlet: Mailbox | HandedOver,
+        connection: _Connection,
         heard: int,
-    ) -> None:
-        mailbox = Mailbox(self._metrics, self._clock)
+    ) -> _Stream:
         session = self._hub.open(
-            user(identity.user_id), mailbox, _start_of(wanted), named=not wanted.as_message
+            user(identity.user_id), outlet, _start_of(wanted), named=not wanted.as_message
         )
-        stream = _Stream(identity, slot, session, self._streams.lifetime(identity), drop)
+        stream = _Stream(identity, slot, session, outlet, connection, self._streams)
         self._streams.add(stream, heard)
-        try:
-            now = self._clock.monotonic
-            async for chunk in mailbox.frames():
-                stream.sending_since = now()
-                await answer.write(chunk)
-                stream.sending_since = None
-            stream.sending_since = now()
-            await answer.finish()
-        finally:
-            self._streams.remove(stream)
-            session.close(EndReason.GONE)
+        return stream
 
     async def _identified(self, headers: Headers, query: Query, answer: "_Answer") -> Identity | None:
         """Who it is, once that can be said; None where the page is to come again.
@@ -233,20 +265,23 @@ class SseEndpoint:
 class _Answer:
     """What goes back to the page; begins by itself."""
 
-    __slots__ = ("_begun", "_cors", "_send")
+    __slots__ = ("_begun", "_headers", "_send", "_take")
 
-    def __init__(self, send: Send, cors: Sequence[tuple[bytes, bytes]]) -> None:
+    def __init__(self, scope: Scope, send: Send, cors: Sequence[tuple[bytes, bytes]]) -> None:
         self._send = send
-        self._cors = cors
+        self._take: Take | None = scope.get("extensions", {}).get(HANDOVER, {}).get("take")
+        self._headers = [*STREAM_HEADERS, *cors]
         self._begun = False
+
+    def hand_over(self, receiver: HandedOver) -> bool:
+        """Begin, and leave the rest to whoever receives the connection; False where the server cannot."""
+        return not self._begun and self._take is not None and self._take(self._headers, receiver)
 
     async def write(self, chunk: bytes) -> None:
         """Send whole frames."""
         if not self._begun:
             self._begun = True
-            headers = [*STREAM_HEADERS, *self._cors]
-            self._cors = ()
-            await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+            await self._send({"type": "http.response.start", "status": 200, "headers": self._headers})
         await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
 
     async def finish(self) -> None:

@@ -24,6 +24,8 @@ from tests.integration.gateway.running import (
 )
 from tests.integration.gateway.sse_client import Page, answer_of, ask, open_page
 
+pytestmark = pytest.mark.usefixtures("either_way")
+
 PAGE = "https://app.example"
 
 

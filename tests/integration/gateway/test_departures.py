@@ -11,6 +11,8 @@ import pytest
 from tests.integration.gateway.running import RunningGateway, bearer, new_user, running_gateway
 from tests.integration.gateway.sse_client import Page, ask, begin, open_page
 
+pytestmark = pytest.mark.usefixtures("either_way")
+
 FREED_SECONDS = 5.0
 """What a client leaves behind is gone by then."""
 

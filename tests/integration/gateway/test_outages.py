@@ -4,9 +4,13 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
+import pytest
+
 from tests.integration.gateway.running import bearer, new_user, running_gateway
 from tests.integration.gateway.sse_client import open_page
 from tests.servers import RedisServer
+
+pytestmark = pytest.mark.usefixtures("either_way")
 
 NewRedis = Callable[..., RedisServer]
 

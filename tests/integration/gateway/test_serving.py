@@ -10,6 +10,8 @@ from eventbridge.domain.position import Position, StreamId
 from tests.integration.gateway.running import RunningGateway, bearer, new_user, running_gateway
 from tests.integration.gateway.sse_client import Page, answer_of, open_page
 
+pytestmark = pytest.mark.usefixtures("either_way")
+
 
 @pytest.fixture
 async def gateway(redis_url: str) -> AsyncIterator[RunningGateway]:
@@ -22,7 +24,9 @@ async def numbers(page: Page, count: int) -> list[int]:
     return [(await page.next_data())["n"] for _ in range(count)]
 
 
-async def test_a_page_is_answered_at_once_and_gets_what_comes_from_then_on(gateway: RunningGateway) -> None:
+async def test_a_page_is_answered_at_once_and_gets_what_comes_from_then_on(
+    gateway: RunningGateway, either_way: str
+) -> None:
     user = new_user()
     await gateway.publish(user, 1)
 
@@ -36,7 +40,8 @@ async def test_a_page_is_answered_at_once_and_gets_what_comes_from_then_on(gatew
     assert page.headers["cache-control"] == "no-store"
     assert page.headers["x-accel-buffering"] == "no"
     assert page.headers["vary"] == "Origin"
-    assert "connection" not in page.headers
+    assert page.headers.get("connection") == ("close" if either_way == "handed over" else None)
+    assert page.headers.get("transfer-encoding") == (None if either_way == "handed over" else "chunked")
     assert page.raw.startswith(b": ok\n")
     assert page.retry_ms
     assert shown == [2, 3]

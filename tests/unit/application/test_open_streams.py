@@ -248,14 +248,14 @@ async def test_a_stop_ends_all_streams_over_the_time_given(
     assert pauses == pytest.approx([2.0] * 9)
 
 
-async def test_few_streams_are_not_kept_waiting_for_the_end_of_the_time(world: World) -> None:
-    streams = [world.open() for _ in range(3)]
-    waiting = asyncio.create_task(world.streams.gone())
+async def test_few_streams_are_not_kept_waiting_for_the_end_of_the_time(running: World) -> None:
+    streams = [running.open() for _ in range(3)]
+    waiting = asyncio.create_task(running.streams.gone())
 
     async with asyncio.timeout(5):
-        await world.streams.drain(86_400)
+        await running.streams.drain(86_400)
         for stream in streams:
-            world.streams.remove(stream)
+            running.streams.remove(stream)
         await waiting
 
     assert all(stream.ended for stream in streams)
