@@ -108,7 +108,8 @@ class OpenStreams:
         return self._clock.monotonic() + min(of_age, of_token), of_token < of_age
 
     def add(self, stream: ServedStream, heard_before: int) -> None:
-        """Keep a stream, and its slot, until `remove`; `heard_before` is what `heard` was before it was identified."""
+        """Keep a stream, and its slot, until `remove`; `heard_before` is what `heard` was before it was
+        identified."""
         self._streams[stream] = None
         self._empty.clear()
         if heard_before != self.heard:

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from starlette.types import Receive, Scope, Send
 
@@ -76,6 +76,15 @@ class _Connection(Protocol):
         """End it at once, whatever waits to be sent."""
 
 
+class _Guest(NamedTuple):
+    """A page that was let in."""
+
+    identity: Identity
+    slot: Admitted
+    heard: int
+    """`OpenStreams.heard` before it was identified."""
+
+
 class _Stream:
     """The connection as `OpenStreams` knows it."""
 
@@ -92,16 +101,15 @@ class _Stream:
 
     def __init__(
         self,
-        identity: Identity,
-        slot: Admitted,
+        guest: _Guest,
         session: StreamSession,
         outlet: Mailbox | HandedOver,
         connection: _Connection,
         streams: OpenStreams,
     ) -> None:
-        self.identity = identity
-        self.slot = slot
-        self.ends_at, self.ends_with_token = streams.lifetime(identity)
+        self.identity = guest.identity
+        self.slot = guest.slot
+        self.ends_at, self.ends_with_token = streams.lifetime(guest.identity)
         self._session = session
         self._outlet = outlet
         self._connection = connection
@@ -187,14 +195,15 @@ class SseEndpoint:
                 if refused is not None:
                     await self._refuse(answer, refused.reason, refused.retry_ms)
                     return
+                guest = _Guest(identity, slot, heard)
                 handed = HandedOver(self._deliveries)
                 if answer.hand_over(handed):
-                    stream = self._open(identity, wanted, slot, handed, handed, heard)
+                    stream = self._open(guest, wanted, handed, handed)
                     handed.left = stream.gone
                     held.pop_all()
                 else:
                     mailbox = Mailbox(self._metrics, self._clock)
-                    stream = self._open(identity, wanted, slot, mailbox, connection, heard)
+                    stream = self._open(guest, wanted, mailbox, connection)
                     held.pop_all()
                     try:
                         async for chunk in mailbox.frames():
@@ -204,19 +213,12 @@ class SseEndpoint:
                         stream.gone()
 
     def _open(
-        self,
-        identity: Identity,
-        wanted: StreamRequest,
-        slot: Admitted,
-        outlet: Mailbox | HandedOver,
-        connection: _Connection,
-        heard: int,
+        self, guest: _Guest, wanted: StreamRequest, outlet: Mailbox | HandedOver, connection: _Connection
     ) -> _Stream:
-        session = self._hub.open(
-            user(identity.user_id), outlet, _start_of(wanted), named=not wanted.as_message
-        )
-        stream = _Stream(identity, slot, session, outlet, connection, self._streams)
-        self._streams.add(stream, heard)
+        target = user(guest.identity.user_id)
+        session = self._hub.open(target, outlet, _start_of(wanted), named=not wanted.as_message)
+        stream = _Stream(guest, session, outlet, connection, self._streams)
+        self._streams.add(stream, guest.heard)
         return stream
 
     async def _identified(self, headers: Headers, query: Query, answer: "_Answer") -> Identity | None:
