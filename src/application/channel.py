@@ -7,7 +7,7 @@ from ..domain.continuity import is_gap
 from ..domain.routing import Target
 from ..domain.stream_cursor import Link, StreamCursor
 from . import frames
-from .gateway_ports import FeedEntry, Outlet
+from .gateway_ports import DeliveryTracing, FeedEntry, Outlet
 
 MAX_COPIES = 1024
 """Live copies kept while a page catches up; one that is slower reads again."""
@@ -33,6 +33,7 @@ class Channel:
         "_copies",
         "_forgotten",
         "_opening",
+        "_tracing",
         "again",
         "beat_slot",
         "cursor",
@@ -45,7 +46,7 @@ class Channel:
         "target",
     )
 
-    def __init__(self, target: Target, name: str, shard: int) -> None:
+    def __init__(self, target: Target, name: str, shard: int, tracing: DeliveryTracing | None = None) -> None:
         self.target = target
         self.name = name
         self.shard = shard
@@ -55,6 +56,7 @@ class Channel:
         self.queued = self.reading = self.again = False
         """Whether a resync is asked for, under way, and to be repeated at its end."""
         self.beat_slot = self.resync_slot = 0
+        self._tracing = tracing
         self._opening = 0
         self._copies: list[tuple[str, FeedEntry]] | None = None
         self._forgotten = 0
@@ -104,7 +106,7 @@ class Channel:
             self.cursor = merged.cursor
         page.live = True
         if merged.entries:
-            _send(page, merged.cursor.position.epoch, merged.entries)
+            self._replay(page, merged.cursor.position.epoch, merged.entries)
         return True
 
     def advance(self, cursor: StreamCursor, entries: Sequence[FeedEntry]) -> None:
@@ -114,6 +116,8 @@ class Channel:
             return
         epoch = cursor.position.epoch
         times = [entry.timestamp for entry in entries]
+        trace = None if self._tracing is None else self._tracing.live(self.target, entries)
+        pages = 0
         named = plain = b""
         for page in tuple(self.followers):
             if not page.live:
@@ -122,8 +126,12 @@ class Channel:
                 chunk = named = named or frames.entries(epoch, entries, named=True)
             else:
                 chunk = plain = plain or frames.entries(epoch, entries, named=False)
-            if not page.outlet.write(chunk, times):
+            if page.outlet.write(chunk, times):
+                pages += 1
+            else:
                 page.close("slow")
+        if trace is not None:
+            trace.end(pages)
 
     def say(self, chunk: bytes, page: Follower) -> None:
         """Write something that is no event."""
@@ -161,8 +169,12 @@ class Channel:
         self.advance(cursor, missing)
         return True
 
-
-def _send(page: Follower, epoch: str, entries: Sequence[FeedEntry]) -> None:
-    chunk = frames.entries(epoch, entries, named=page.named)
-    if not page.outlet.write(chunk, [entry.timestamp for entry in entries]):
-        page.close("slow")
+    def _replay(self, page: Follower, epoch: str, entries: Sequence[FeedEntry]) -> None:
+        """Send what one page alone has not got yet."""
+        trace = None if self._tracing is None else self._tracing.replay(self.target, entries)
+        chunk = frames.entries(epoch, entries, named=page.named)
+        taken = page.outlet.write(chunk, [entry.timestamp for entry in entries])
+        if trace is not None:
+            trace.end(int(taken))
+        if not taken:
+            page.close("slow")

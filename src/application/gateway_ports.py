@@ -178,6 +178,26 @@ class Tokens(Protocol):
         """Who it is. Raises `Unauthorized`, whose text says why without repeating the token."""
 
 
+class DeliveryTrace(Protocol):
+    """What was begun for sampled events that are on their way to pages."""
+
+    def end(self, pages: int) -> None:
+        """They were handed to the connections of so many pages."""
+
+
+class DeliveryTracing(Protocol):
+    """Spans for events that their producers sampled; a gateway without tracing has none.
+
+    Asked once for all entries and pages of one delivery; both answer None where no entry is sampled.
+    """
+
+    def live(self, target: Target, entries: Sequence[FeedEntry]) -> DeliveryTrace | None:
+        """Entries go to all live pages of a target: each sampled one continues its trace."""
+
+    def replay(self, target: Target, entries: Sequence[FeedEntry]) -> DeliveryTrace | None:
+        """Entries go to one page that catches up, perhaps once more: linked to, not continued."""
+
+
 class GatewayTelemetry(Protocol):
     """What operators see of the gateway as numbers; nothing blocks or raises.
 

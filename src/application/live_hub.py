@@ -18,6 +18,7 @@ from .cause_log import CauseLog
 from .channel import Channel
 from .errors import SinkMisconfigured, SinkUnavailable
 from .gateway_ports import (
+    DeliveryTracing,
     EpochChanged,
     EventFeed,
     FeedPage,
@@ -72,11 +73,13 @@ class LiveHub:
         clock: Clock,
         settings: HubSettings | None = None,
         *,
+        tracing: DeliveryTracing | None = None,
         chance: random.Random | None = None,
     ) -> None:
         self.settings = settings or HubSettings()
         self.feed = feed
         self.telemetry = telemetry
+        self.tracing = tracing
         self.page_entries = self.settings.page_entries
         self.replay_max_entries = self.settings.replay_max_entries
         self._clock = clock
@@ -222,7 +225,7 @@ class LiveHub:
         name = target_name(target)
         channel = self._channels.get(name)
         if channel is None:
-            channel = Channel(target, name, shard_of(target.id, self.feed.shards))
+            channel = Channel(target, name, shard_of(target.id, self.feed.shards), self.tracing)
             self._channels[name] = channel
             self._schedule_beat(channel, self._chance.uniform(0, self.settings.heartbeat_seconds))
             self._schedule_resync(channel)

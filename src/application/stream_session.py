@@ -12,7 +12,15 @@ from ..domain.position import InvalidPosition, Position
 from ..domain.stream_cursor import StreamCursor
 from . import frames
 from .channel import Channel
-from .gateway_ports import MAX_CHUNK_BYTES, EventFeed, FeedEntry, FeedPage, GatewayTelemetry, Outlet
+from .gateway_ports import (
+    MAX_CHUNK_BYTES,
+    DeliveryTracing,
+    EventFeed,
+    FeedEntry,
+    FeedPage,
+    GatewayTelemetry,
+    Outlet,
+)
 
 
 class EndReason(StrEnum):
@@ -40,6 +48,7 @@ class Hub(Protocol):
 
     feed: EventFeed
     telemetry: GatewayTelemetry
+    tracing: DeliveryTracing | None
     page_entries: int
     """Entries asked for in one read."""
     replay_max_entries: int
@@ -170,7 +179,7 @@ class StreamSession:
                 continue
             self._prove()
             proved = True
-            await self._send(page.view.known_epoch, page.entries)
+            await self._replay(page.view.known_epoch, page.entries)
             if self.ended is not None:
                 return
             at_end = len(page.entries) < self._hub.page_entries
@@ -246,6 +255,15 @@ class StreamSession:
     async def _read_last(self, count: int) -> FeedPage:
         feed, target = self._hub.feed, self.channel.target
         return await self._hub.read(self.channel, lambda: feed.read_last(target, count))
+
+    async def _replay(self, epoch: str, entries: Sequence[FeedEntry]) -> None:
+        tracing = self._hub.tracing
+        trace = tracing.replay(self.channel.target, entries) if tracing is not None and entries else None
+        try:
+            await self._send(epoch, entries)
+        finally:
+            if trace is not None:
+                trace.end(int(self.ended is None))
 
     async def _send(self, epoch: str, entries: Sequence[FeedEntry]) -> None:
         chunk: list[bytes] = []

@@ -74,12 +74,12 @@ async def _kafka_dead_letters(
 
 async def _tracing(consumer_group: str) -> AsyncIterator[Tracing | None]:
     """Traces to a collector, where the standard `OTEL_*` variables ask for them."""
-    traces = configure_tracing(os.environ, consumer_group)
+    traces = configure_tracing(os.environ)
     if traces is None:
         yield None
         return
     try:
-        yield traces.tracing
+        yield traces.relaying(consumer_group)
     finally:
         await traces.close()
 

@@ -2,6 +2,9 @@
 it is asked for, and nothing runs before `Gateway` starts it."""
 
 import logging
+import os
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from dependency_injector import containers, providers
 
@@ -31,7 +34,7 @@ from ..application.admission import Admission
 from ..application.authentication import Authentication
 from ..application.cause_log import CauseLog
 from ..application.comeback import Comeback
-from ..application.gateway_ports import EventFeed, Revocations, Tickets
+from ..application.gateway_ports import DeliveryTracing, EventFeed, Revocations, Tickets
 from ..application.live_hub import LiveHub
 from ..application.open_streams import OpenStreams
 from ..application.ports import Clock
@@ -41,6 +44,10 @@ from ..domain.routing import user
 from . import adapter_settings, gateway_settings
 from .lifecycle import Lifecycle
 from .settings import Settings
+from .telemetry import configure_tracing
+
+if TYPE_CHECKING:
+    from ..adapters.telemetry.otlp import OtlpTraces
 
 NOBODY = user("00000000-0000-0000-0000-000000000000")
 """Whose stream is read to see whether streams can be read."""
@@ -97,6 +104,18 @@ def _comeback(feed: EventFeed) -> Comeback:
     return Comeback(lambda: feed.read_last(NOBODY, 1))
 
 
+def _tracing(traces: "OtlpTraces | None") -> DeliveryTracing | None:
+    return None if traces is None else traces.delivering()
+
+
+def _flush(traces: "OtlpTraces | None") -> Callable[[], Awaitable[object]]:
+    async def flush() -> None:
+        if traces is not None:
+            await traces.close()
+
+    return flush
+
+
 class GatewayContainer(containers.DeclarativeContainer):
     """Everything that serves streams, made from `settings`."""
 
@@ -112,6 +131,8 @@ class GatewayContainer(containers.DeclarativeContainer):
         lifecycle.provided.health,
         telemetry.provided.registry,
     )
+    traces = providers.Singleton(configure_tracing, os.environ)
+    tracing = providers.Callable(_tracing, traces)
     causes = providers.Singleton(CauseLog, logging.getLogger(GatewayApp.__module__), clock)
 
     redis_settings = providers.Singleton(adapter_settings.redis_settings, settings)
@@ -136,7 +157,12 @@ class GatewayContainer(containers.DeclarativeContainer):
         send_timeout_seconds=settings.provided.gateway.send_timeout_seconds,
     )
     hub = providers.Singleton(
-        LiveHub, feed, telemetry, clock, providers.Singleton(gateway_settings.hub_settings, settings)
+        LiveHub,
+        feed,
+        telemetry,
+        clock,
+        providers.Singleton(gateway_settings.hub_settings, settings),
+        tracing=tracing,
     )
     comeback = providers.Singleton(_comeback, feed)
     events = providers.Singleton(
@@ -172,6 +198,10 @@ class GatewayContainer(containers.DeclarativeContainer):
     background = providers.List(hub.provided.run, open_streams.provided.run, tokens.provided.run)
     """What has to run while streams are served."""
     closing = providers.List(
-        comeback.provided.close, feed.provided.close, revocations.provided.close, link.provided.close
+        comeback.provided.close,
+        feed.provided.close,
+        revocations.provided.close,
+        link.provided.close,
+        providers.Callable(_flush, traces),
     )
     """What has to be closed at the end, in this order."""

@@ -45,7 +45,7 @@ def configure_logging(
     logging.captureWarnings(True)
 
 
-def configure_tracing(environ: Mapping[str, str], consumer_group: str) -> "OtlpTraces | None":
+def configure_tracing(environ: Mapping[str, str]) -> "OtlpTraces | None":
     """Traces to an OTLP collector, set up from the standard `OTEL_*` variables; None where they are off.
 
     On with `OTEL_EXPORTER_OTLP_ENDPOINT` or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`; off without these, with
@@ -68,4 +68,4 @@ def configure_tracing(environ: Mapping[str, str], consumer_group: str) -> "OtlpT
         )
     from ..adapters.telemetry.otlp import OtlpTraces  # noqa: PLC0415 - half a second that off does not pay
 
-    return OtlpTraces(consumer_group)
+    return OtlpTraces()

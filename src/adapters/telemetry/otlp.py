@@ -13,6 +13,7 @@ from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
+from .delivery_spans import DeliverySpans
 from .tracing import OpenTelemetryTracing
 
 log = logging.getLogger(__name__)
@@ -23,17 +24,25 @@ DEFAULT_SERVICE_NAME = "eventbridge"
 class OtlpTraces:
     """Spans on their way to a collector. Opening it asks no server; `close` sends what is left.
 
-    `tracing` is the port's implementation.
+    For the bridge `relaying` is the port's implementation, for the gateway `delivering`.
     """
 
-    def __init__(self, consumer_group: str) -> None:
+    def __init__(self) -> None:
         resource = Resource.create()
         if str(resource.attributes[SERVICE_NAME]).startswith("unknown_service"):
             resource = resource.merge(Resource({SERVICE_NAME: DEFAULT_SERVICE_NAME}))
         # Its own exit hook could hold the process for half a minute: `close` is bounded.
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-        self.tracing = OpenTelemetryTracing(self._provider.get_tracer("eventbridge"), consumer_group)
+        self._tracer = self._provider.get_tracer("eventbridge")
+
+    def relaying(self, consumer_group: str) -> OpenTelemetryTracing:
+        """Spans of events and batches on their way from Kafka into streams."""
+        return OpenTelemetryTracing(self._tracer, consumer_group)
+
+    def delivering(self) -> DeliverySpans:
+        """Spans of events on their way from streams to pages."""
+        return DeliverySpans(self._tracer)
 
     async def close(self, timeout_seconds: float = 5) -> bool:
         """Send the spans that wait, for `timeout_seconds` at most; False if time ran out.

@@ -80,7 +80,7 @@ class OpenTelemetryTracing:
             attributes[_IDS.get(key, names.OWN_PREFIX + key)] = value
         span = self._tracer.start_span(
             f"{names.PROCESS} {partition.topic}",
-            context=_remote_parent(traceparent),
+            context=remote_parent(traceparent),
             kind=SpanKind.CONSUMER,
             attributes=attributes,
         )
@@ -112,7 +112,8 @@ class OpenTelemetryTracing:
         }
 
 
-def _remote_parent(traceparent: str) -> Context:
+def remote_parent(traceparent: str) -> Context:
+    """The context of a span whose parent has this header; without one where the header is malformed."""
     header = w3c.valid(traceparent.encode("utf-8", "replace"))
     if header is None:
         return Context()

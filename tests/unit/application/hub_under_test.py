@@ -8,9 +8,10 @@ import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Self
 
 from eventbridge.adapters.memory import ManualClock, MemoryEventFeed, MemoryEventSink
+from eventbridge.application.gateway_ports import DeliveryTracing
 from eventbridge.application.live_hub import HubSettings, LiveHub
 from eventbridge.application.mailbox import Mailbox
 from eventbridge.application.stream_session import StreamStart
@@ -111,7 +112,14 @@ class Page:
 class HubUnderTest:
     """A hub, its surroundings, and its pages."""
 
-    def __init__(self, *, shards: int = 2, life_ms: int = LIFE_MS, **settings: Any) -> None:
+    def __init__(
+        self,
+        *,
+        shards: int = 2,
+        life_ms: int = LIFE_MS,
+        tracing: DeliveryTracing | None = None,
+        **settings: Any,
+    ) -> None:
         self.clock = ManualClock(1_000_000)
         self._epochs = 0
         self.sink = MemoryEventSink(shards, clock=self.clock, spare_epoch=self._spare_epoch)
@@ -123,13 +131,14 @@ class HubUnderTest:
             self.telemetry,
             self.clock,
             HubSettings(**(quick | settings)),
+            tracing=tracing,
             chance=random.Random(1),
         )
         self.pages: list[Page] = []
         self.count = 0
 
     @asynccontextmanager
-    async def running(self, *, written: bool = True) -> AsyncIterator["HubUnderTest"]:
+    async def running(self, *, written: bool = True) -> AsyncIterator[Self]:
         """Run the hub in the block, over shards that a bridge has initialised, if they are `written`."""
         if written:
             for shard in range(self.sink.shards):

@@ -6,6 +6,7 @@ import resource
 import pytest
 
 from eventbridge.adapters.jwt.tokens import JwtTokens
+from eventbridge.adapters.telemetry.delivery_spans import DeliverySpans
 from eventbridge.application.authentication import Authentication
 from eventbridge.application.unverified_users import UnverifiedUsers
 from eventbridge.entrypoints.descriptors import RESERVED, allow_connections
@@ -37,10 +38,22 @@ async def test_every_provider_is_built(gateway: dict[str, object]) -> None:
 
     things = {name: provider() for name, provider in container.providers.items()}
 
-    assert all(thing is not None for thing in things.values())
+    untraced = {"traces", "tracing"}  # no collector is named
+    assert {name for name, thing in things.items() if thing is None} == untraced
     assert len(things["background"]) == 3
     for close in things["closing"]:
         await close()
+
+
+async def test_deliveries_are_traced_where_a_collector_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    container = GatewayContainer(settings=settings(auth="none"))
+
+    hub = container.hub()
+
+    assert isinstance(hub.tracing, DeliverySpans)
+    *_, flush = container.closing()
+    await flush()
 
 
 async def test_users_are_whoever_they_say_only_without_authentication() -> None:

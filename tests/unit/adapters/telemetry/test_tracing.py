@@ -162,14 +162,14 @@ def test_an_event_that_our_sampler_leaves_out_carries_the_producers_context_on()
     ],
 )
 def test_tracing_is_off_unless_a_collector_is_named(environ: dict[str, str]) -> None:
-    assert configure_tracing(environ, "event-bridge") is None
+    assert configure_tracing(environ) is None
 
 
 def test_tracing_that_is_off_does_not_import_the_sdk() -> None:
     program = (
         "import sys\n"
         "from eventbridge.entrypoints.telemetry import configure_tracing\n"
-        "assert configure_tracing({}, 'event-bridge') is None\n"
+        "assert configure_tracing({}) is None\n"
         "print([name for name in sys.modules if name.startswith('opentelemetry')])\n"
     )
 
@@ -216,10 +216,10 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
 
 
 async def test_closing_sends_the_spans_that_wait(collector: Collector) -> None:
-    traces = configure_tracing(os.environ, "event-bridge")
+    traces = configure_tracing(os.environ)
     assert traces is not None
 
-    traces.tracing.event(PARTITION, RECORD, PARENT, {}).end()
+    traces.relaying("event-bridge").event(PARTITION, RECORD, PARENT, {}).end()
     sent = await traces.close()
 
     ((path, body),) = collector.requests
@@ -233,10 +233,10 @@ async def test_closing_waits_no_longer_than_it_may_for_a_collector_that_does_not
     collector: Collector,
 ) -> None:
     collector.release.clear()
-    traces = configure_tracing(os.environ, "event-bridge")
+    traces = configure_tracing(os.environ)
     assert traces is not None
 
-    traces.tracing.event(PARTITION, RECORD, PARENT, {}).end()
+    traces.relaying("event-bridge").event(PARTITION, RECORD, PARENT, {}).end()
     sent = await traces.close(timeout_seconds=0.2)
 
     assert not sent
