@@ -11,14 +11,16 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.latency import Latency, measure_latency
+from benchmarks import gateway
+from benchmarks.latency import measure_latency
 from benchmarks.procfs import machine
-from benchmarks.report import table
-from benchmarks.soak import Soak, soak
-from benchmarks.throughput import Throughput, compare
+from benchmarks.report import Result, table
+from benchmarks.soak import soak
+from benchmarks.throughput import compare
 
 RECORDS = 300_000
 SOAK_RECORDS = 10_000_000
+ROUNDS = 5
 OUTPUT = Path(".cache/benchmark.json")
 
 
@@ -42,15 +44,15 @@ def main(arguments: Sequence[str]) -> int:
     return 1 if missed and options.check else 0
 
 
-def _measure(
-    options: argparse.Namespace, say: Callable[[str], None]
-) -> Iterator[tuple[str, Throughput | Latency | Soak]]:
-    if options.soak:
+def _measure(options: argparse.Namespace, say: Callable[[str], None]) -> Iterator[tuple[str, Result]]:
+    if options.gateway is not None:
+        yield from gateway.measure(options.gateway, options.rounds or gateway.ROUNDS, say)
+    elif options.soak:
         yield "soak", soak(options.records or SOAK_RECORDS, say)
     elif options.latency:
         yield "latency", measure_latency(options.rate, options.seconds, say)
     else:
-        yield "throughput", compare(options.records or RECORDS, options.rounds, say)
+        yield "throughput", compare(options.records or RECORDS, options.rounds or ROUNDS, say)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -58,8 +60,18 @@ def _parser() -> argparse.ArgumentParser:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--latency", action="store_true", help="measure the latency instead of the rate")
     which.add_argument("--soak", action="store_true", help="watch the memory instead")
+    which.add_argument(
+        "--gateway",
+        nargs="?",
+        const=gateway.MEASURES,
+        type=gateway.selected,
+        metavar="MEASURE,…",
+        help=f"measure the gateway instead: all of {','.join(gateway.MEASURES)}, or some",
+    )
     parser.add_argument("--records", type=int, help=f"{RECORDS:,}, or with --soak {SOAK_RECORDS:,}")
-    parser.add_argument("--rounds", type=int, default=5, help="of each relay, in turns")
+    parser.add_argument(
+        "--rounds", type=int, help=f"in turns: {ROUNDS} of each relay, {gateway.ROUNDS} of each server"
+    )
     parser.add_argument("--rate", type=float, default=1000, help="records a second, with --latency")
     parser.add_argument("--seconds", type=int, default=60, help="for how long, with --latency")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="the JSON file")

@@ -25,6 +25,14 @@ def peak_resident_mb(pid: int) -> float:
     return _status(pid, "VmHWM")
 
 
+def unshared_kib(pid: int) -> int:
+    """Return the memory that would be free if the process ended (USS), KiB."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return sum(
+        int(line.split()[1]) for line in lines if line.startswith(("Private_Clean:", "Private_Dirty:"))
+    )
+
+
 def machine_seconds() -> tuple[float, float]:
     """Return the CPU seconds that all processes have used since the start of the machine, and those that
     its host gave to others (steal)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator
 
+from benchmarks.gateway.report import GatewayResult, gateway_table
 from benchmarks.latency import Latency
 from benchmarks.soak import Soak
 from benchmarks.throughput import Throughput
@@ -22,11 +23,16 @@ _ROWS = (
 )
 
 
-def table(result: Throughput | Latency | Soak) -> Iterator[str]:
+Result = Throughput | Latency | Soak | GatewayResult
+
+
+def table(result: Result) -> Iterator[str]:
     """Yield the lines that show a result."""
     if isinstance(result, Throughput):
         return _throughput(result)
-    return _latency(result) if isinstance(result, Latency) else _soak(result)
+    if isinstance(result, Latency):
+        return _latency(result)
+    return _soak(result) if isinstance(result, Soak) else gateway_table(result)
 
 
 def _throughput(result: Throughput) -> Iterator[str]:
