@@ -1,6 +1,6 @@
 """How the process is: what a probe and an operator are told."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import msgspec
 
@@ -23,3 +23,16 @@ class HealthReport(msgspec.Struct, frozen=True):
     live: bool
     ready: bool
     checks: tuple[Check, ...] = ()
+
+    @classmethod
+    def of_all(cls, **parts: Self) -> Self:
+        """One report of a process with several parts: good where all of them are; checks name their part."""
+        return cls(
+            live=all(report.live for report in parts.values()),
+            ready=all(report.ready for report in parts.values()),
+            checks=tuple(
+                check._replace(name=f"{part}, {check.name}")
+                for part, report in parts.items()
+                for check in report.checks
+            ),
+        )

@@ -1,4 +1,4 @@
-"""The bridge as a process: start, carry events, stop."""
+"""The bridge in a running event loop: start, carry events, stop."""
 
 import asyncio
 import logging
@@ -8,7 +8,6 @@ from ..application.errors import SourceMisconfigured, SourceUnavailable
 from ..application.event_bridge import DomainEventBridgeService
 from .container import Container
 from .lifecycle import StartAbandoned
-from .stop_signals import StopSignals
 
 STOP_SECONDS = 20.0
 """From the request to stop to the end of the process; what is not finished then is repeated by the next
@@ -24,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class Daemon:
-    """Runs a container's bridge until a signal stops it."""
+    """Runs a container's bridge; owns no signals and no probes."""
 
     def __init__(self, container: Container, *, stop_seconds: float = STOP_SECONDS) -> None:
         self._container = container
@@ -33,20 +32,12 @@ class Daemon:
         self._bridge: DomainEventBridgeService | None = None
         self._stopping = asyncio.Event()
 
-    async def run(self) -> bool:
-        """Whether everything was finished within the limit once it was asked to stop.
+    async def run(self, asked_to_stop: Coroutine[None, None, object]) -> bool:
+        """Carry until `asked_to_stop` returns; whether everything was finished within the limit then.
 
-        Probes are answered first and last. Raises `AddressUnavailable`, `SinkMisconfigured` or
-        `SourceMisconfigured` for what no waiting mends, and whatever ends the bridge by itself.
+        Raises `SinkMisconfigured` or `SourceMisconfigured` for what no waiting mends, and whatever ends the
+        bridge by itself.
         """
-        with StopSignals(self._stop_seconds) as signals:
-            async with self._container.health_server() as probes:
-                log.info("health and metrics are served", extra={"port": probes.port})
-                finished = await self._run_until(signals.wait())
-            signals.disarm()
-        return finished
-
-    async def _run_until(self, asked_to_stop: Coroutine[None, None, None]) -> bool:
         carrying = asyncio.create_task(self._carry())
         asked = asyncio.create_task(asked_to_stop)
         await asyncio.wait({carrying, asked}, return_when=asyncio.FIRST_COMPLETED)

@@ -10,6 +10,9 @@ from .lifecycle import StartAbandoned
 FLUSH_SECONDS = 3.0
 """After the last stream was told to end: for what waits to be sent."""
 
+_RESERVE_SECONDS = 8.0
+"""After the drain, for closing what is left, before the process is ended whatever it is doing."""
+
 log = logging.getLogger(__name__)
 
 
@@ -26,6 +29,11 @@ class Gateway:
     def port(self) -> int:
         """The port listened on; before `start` the one asked for."""
         return self._container.server().port
+
+    @property
+    def stop_seconds(self) -> float:
+        """How long `drain` and `stop` take together, at most."""
+        return self._settings.drain_seconds + FLUSH_SECONDS + _RESERVE_SECONDS
 
     async def start(self) -> None:
         """Listen. Pages that come before Redis does are served once it is there.

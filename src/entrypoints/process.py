@@ -3,12 +3,15 @@
 import asyncio
 import gc
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any
 
 from ..adapters.http.embedded_server import AddressUnavailable
+from ..adapters.http.health_server import HealthServer
 from ..application.errors import SinkMisconfigured, SourceMisconfigured
 from .cli import FAILED, STOPPED_AS_ASKED, WRONG_USAGE
+from .stop_signals import StopSignals
 
 GC_THRESHOLD = 20_000
 """Objects made and not yet freed, after which the young ones are looked through; a few polls' worth."""
@@ -32,6 +35,32 @@ def run_process(main: Callable[[], Coroutine[Any, Any, bool]]) -> int:
         log.critical("ended by an error that nothing was prepared for", exc_info=True)
         return FAILED
     return STOPPED_AS_ASKED if finished else FAILED
+
+
+@asynccontextmanager
+async def until_signalled(stop_limit_seconds: float, probes: HealthServer) -> AsyncIterator[StopSignals]:
+    """The process's signals, which are to be waited for; probes are answered first and last.
+
+    Raises `AddressUnavailable`.
+    """
+    with StopSignals(stop_limit_seconds) as signals:
+        async with probes:
+            log.info("health and metrics are served", extra={"port": probes.port})
+            yield signals
+        signals.disarm()
+
+
+async def first_to_end(*works: Coroutine[Any, Any, object]) -> None:
+    """Return when one of them does, and cancel the rest; raises what it raised."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    for task in done:
+        task.result()
 
 
 def _tune_garbage_collection() -> None:

@@ -21,7 +21,7 @@ from eventbridge.adapters.redis.sse_service import RedisSSEService
 from eventbridge.application.ports import Commit
 from eventbridge.domain.delivery import Answer, Bad, Batch, Partition, ShardPosition
 from eventbridge.entrypoints.container import Container
-from eventbridge.entrypoints.daemon import Daemon
+from eventbridge.entrypoints.run import carry
 from eventbridge.entrypoints.telemetry import configure_logging
 from tests.integration.faults.bridges import make_container
 
@@ -111,7 +111,7 @@ def mortal(container: Container, fate: Fate) -> Container:
 async def main(point: str, count: str) -> None:
     """Run until killed, by itself or by others."""
     configure_logging("info", "json")
-    await Daemon(mortal(make_container(_own_settings()), Fate(point, int(count)))).run()
+    await carry(mortal(make_container(_own_settings()), Fate(point, int(count))))
 
 
 def _own_settings() -> Mapping[str, str]:
