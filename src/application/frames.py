@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from ..domain import wire_format
 from ..domain.continuity import ResetReason
 from ..domain.message import SSEMessage
 from ..domain.position import Position
@@ -32,8 +33,7 @@ def entries(epoch: str, found: Iterable[FeedEntry], *, named: bool) -> bytes:
 
 def entry(epoch: str, found: FeedEntry, *, named: bool) -> bytes:
     """Return one entry."""
-    name = found.event if named else ""
-    return encode(SSEMessage(event=name, data=found.data, id=str(Position(epoch, found.id))))
+    return wire_format.entry(epoch, found.id, found.event if named else "", found.data)
 
 
 def position(at: Position) -> bytes:

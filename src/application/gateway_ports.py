@@ -214,7 +214,7 @@ class GatewayTelemetry(Protocol):
         """A cursor was proved (`continuous`), or reset for a reason."""
 
     def delivered(self, timestamps: Sequence[int | None], now_ms: int) -> None:
-        """Events were handed to the socket; Kafka's timestamps, ms."""
+        """Events were handed to the socket; Kafka's timestamps, ms, in a sequence that stays as it is."""
 
     def failed_open(self, limit: str) -> None:
         """A limit could not be checked and the page was let in."""

@@ -77,7 +77,7 @@ class StreamCursor(msgspec.Struct, frozen=True, gc=False):
 
     def sent(self, identity: StreamId) -> Self:
         """The cursor after the next entry was sent."""
-        return msgspec.structs.replace(self, position=Position(self.position.epoch, identity))
+        return type(self)(Position(self.position.epoch, identity), self.checked_ms, self.trusted_ms)
 
     def read(self, view: StreamView, entries: Sequence[Linked], *, at_end: bool) -> Self:
         """The cursor after the entries of a proved read were sent; `at_end`: it asked for more than came.

@@ -21,47 +21,30 @@ Take = Callable[[Sequence[tuple[bytes, bytes]], "HandedOver"], bool]
 done, where that cannot be: the client is gone, or an answer has begun."""
 
 
-class Deliveries:
-    """Tells the telemetry what was delivered: at once for all that one turn of the loop delivers."""
-
-    def __init__(self, telemetry: GatewayTelemetry, clock: Clock) -> None:
-        self.clock = clock
-        self._telemetry = telemetry
-        self._times: list[int | None] = []
-
-    def add(self, timestamps: Sequence[int | None]) -> None:
-        """Kafka's timestamps of events that were handed to a socket."""
-        if not self._times:
-            asyncio.get_running_loop().call_soon(self._tell)
-        self._times += timestamps
-
-    def _tell(self) -> None:
-        times, self._times = self._times, []
-        self._telemetry.delivered(times, self.clock.now_ms())
-
-
 class HandedOver(asyncio.Protocol):
     """An `Outlet` over a transport; what the kernel does not take at once waits in the transport."""
 
     __slots__ = (
+        "_clock",
         "_closed",
         "_connections",
-        "_deliveries",
         "_left",
         "_received",
         "_room",
+        "_telemetry",
         "_times",
         "_transport",
         "left",
         "sending_since",
     )
 
-    def __init__(self, deliveries: Deliveries) -> None:
+    def __init__(self, telemetry: GatewayTelemetry, clock: Clock) -> None:
         self.left: Callable[[], object] | None = None
         """Called once, when the connection is over."""
         self.sending_since: float | None = None
         """Since when the client takes nothing (`Clock.monotonic`); None while nothing waits."""
-        self._deliveries = deliveries
+        self._telemetry = telemetry
+        self._clock = clock
         self._connections: set[Any] | None = None
         self._transport: asyncio.Transport | None = None
         self._times: list[int | None] | None = None
@@ -91,7 +74,7 @@ class HandedOver(asyncio.Protocol):
         if timestamps:
             # Where the kernel did not take it all, the transport has paused us meanwhile.
             if self.sending_since is None:
-                self._deliveries.add(timestamps)
+                self._telemetry.delivered(timestamps, self._clock.now_ms())
             else:
                 self._times = list(timestamps)
         return True
@@ -122,7 +105,7 @@ class HandedOver(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The kernel takes no more."""
-        self.sending_since = self._deliveries.clock.monotonic()
+        self.sending_since = self._clock.monotonic()
         self._left = 0 if self._transport is None else self._transport.get_write_buffer_size()
 
     def resume_writing(self) -> None:
@@ -130,7 +113,7 @@ class HandedOver(asyncio.Protocol):
         self.sending_since = None
         times, self._times = self._times, None
         if times:
-            self._deliveries.add(times)
+            self._telemetry.delivered(times, self._clock.now_ms())
         self._wake()
 
     def data_received(self, data: bytes) -> None:
@@ -162,7 +145,7 @@ class HandedOver(asyncio.Protocol):
         if len(times) >= MAX_EVENTS or waiting >= MAX_BYTES:
             return False
         if waiting < self._left:
-            self.sending_since = self._deliveries.clock.monotonic()
+            self.sending_since = self._clock.monotonic()
         transport.write(chunk)
         times += timestamps
         self._left = transport.get_write_buffer_size()

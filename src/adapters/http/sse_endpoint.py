@@ -35,7 +35,7 @@ from ...domain.routing import user
 from ...domain.stream_request import StreamRequest, stream_request
 from .connection import UntilGone
 from .gateway_requests import Identities, address_of
-from .handed_over import HANDOVER, Deliveries, HandedOver, Take
+from .handed_over import HANDOVER, HandedOver, Take
 
 STREAM_HEADERS: Final = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -161,7 +161,6 @@ class SseEndpoint:
         self._metrics = metrics
         self._clock = clock
         self._serving = serving
-        self._deliveries = Deliveries(metrics, clock)
         self._process = secrets.token_hex(6)
         self._connections = itertools.count(1)
 
@@ -196,7 +195,7 @@ class SseEndpoint:
                     await self._refuse(answer, refused.reason, refused.retry_ms)
                     return
                 guest = _Guest(identity, slot, heard)
-                handed = HandedOver(self._deliveries)
+                handed = HandedOver(self._metrics, self._clock)
                 if answer.hand_over(handed):
                     stream = self._open(guest, wanted, handed, handed)
                     handed.left = stream.gone

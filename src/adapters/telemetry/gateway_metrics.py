@@ -1,12 +1,16 @@
 """The gateway's numbers for Prometheus."""
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Metric, PlatformCollector, ProcessCollector
 from prometheus_client.registry import Collector
 
 from .prometheus import AGE_SECONDS
 from .series import Counter, Gauge, Histogram
+
+_AT_ONCE: Final = 1024
+"""Deliveries that are counted together."""
 
 
 class GatewayMetrics(Collector):
@@ -19,6 +23,7 @@ class GatewayMetrics(Collector):
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self._open = 0
+        self._told: list[tuple[Sequence[int | None], int]] = []
         self._connections = Gauge("eventbridge_gateway_connections", "Streams that are open.")
         self._deliveries = Counter("eventbridge_gateway_deliveries", "Events handed to sockets.")
         self._resumes = Counter(
@@ -60,14 +65,10 @@ class GatewayMetrics(Collector):
         self._refusals.add(1, reason)
 
     def delivered(self, timestamps: Sequence[int | None], now_ms: int) -> None:
-        """Events were handed to the socket. A clock that runs behind the producers' shows an age of 0;
-        events without a timestamp are counted and have no age.
-        """
-        self._deliveries.add(len(timestamps))
-        observe = self._age.observe
-        for at in timestamps:
-            if at is not None and at >= 0:
-                observe((now_ms - at) / 1000 if at < now_ms else 0.0)
+        """Events were handed to the socket; counted a little later, together with others."""
+        self._told.append((timestamps, now_ms))
+        if len(self._told) == _AT_ONCE:
+            self._count_deliveries()
 
     def failed_open(self, limit: str) -> None:
         """A limit could not be checked and the page was let in."""
@@ -75,6 +76,7 @@ class GatewayMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """All families, for the registry."""
+        self._count_deliveries()
         self._connections.set(self._open)
         for series in (
             self._connections,
@@ -86,3 +88,18 @@ class GatewayMetrics(Collector):
             self._age,
         ):
             yield series.family()
+
+    def _count_deliveries(self) -> None:
+        """A clock that runs behind the producers' shows an age of 0; events without a timestamp are counted
+        and have no age.
+        """
+        told, self._told = self._told, []
+        self._deliveries.add(sum(len(timestamps) for timestamps, _ in told))
+        self._age.observe_many(
+            [
+                (now_ms - at) / 1000 if at < now_ms else 0.0
+                for timestamps, now_ms in told
+                for at in timestamps
+                if at is not None and at >= 0
+            ]
+        )

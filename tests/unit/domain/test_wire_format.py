@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from eventbridge.domain import wire_format
 from eventbridge.domain.message import SSEMessage
+from eventbridge.domain.position import Position, StreamId
 from eventbridge.domain.wire_format import WireFormatError
 from tests.unit.domain.sse_parser import Dispatched, EventStreamParser
 
@@ -129,3 +130,23 @@ def test_a_comment_is_never_seen_by_the_page(text: str) -> None:
 def test_refuses_a_comment_that_has_no_utf8_form() -> None:
     with pytest.raises(WireFormatError, match="Unicode text"):
         wire_format.comment("\ud800")
+
+
+@given(event=ONE_LINE, data=LINES.map(str.encode), ms=st.integers(0, 2**64 - 1), sequence=st.integers(0))
+def test_an_entry_is_written_as_the_message_that_it_is(
+    event: str, data: bytes, ms: int, sequence: int
+) -> None:
+    at = Position("abcdefgh", StreamId(ms, sequence))
+
+    wire = wire_format.entry(at.epoch, at.id, event, data)
+
+    assert wire == wire_format.encode(SSEMessage(event=event, data=data, id=str(at)))
+
+
+@pytest.mark.parametrize(
+    ("epoch", "event"), [("abc\ndata: x", "E"), ("abcdefgh", "E\ndata: x"), ("a\0", "E")]
+)
+def test_an_entry_cannot_begin_another_field(epoch: str, event: str) -> None:
+    for _ in range(2):
+        with pytest.raises(WireFormatError):
+            wire_format.entry(epoch, StreamId(1, 1), event, b"{}")
