@@ -69,11 +69,11 @@ class RunningGateway:
         metrics: GatewayMetrics = self.container.telemetry()
         return metrics.registry.get_sample_value(f"eventbridge_{name}", labels) or 0.0
 
-    async def publish(self, user_id: str, *numbers: int, size: int = 0) -> str:
+    async def publish(self, user_id: str, *numbers: int, size: int = 0, note: str = "") -> str:
         """Append events whose data are these numbers; answers the position of the last."""
         position = ""
         for number in numbers:
-            data = json.dumps({"n": number, "filling": "x" * size}).encode()
+            data = json.dumps({"n": number, "filling": "x" * size + note}).encode()
             position = await self.sink.publish_event(user_id, SSEMessage(event="Test.Numbered", data=data))
         return position
 
