@@ -8,6 +8,7 @@ from http import HTTPStatus
 from playwright.async_api import BrowserContext, Page
 
 from tests.e2e.browser.scripted_server import ScriptedServer
+from tests.unit.domain.event_streams import CASES
 
 LISTEN = """
 () => {
@@ -157,3 +158,40 @@ async def test_each_tab_with_its_own_event_source_has_its_own_connection(
     await server.next()
 
     assert server.streams == 2
+
+
+READ = """
+([kinds]) => new Promise((resolve) => {
+  const read = [];
+  const source = new EventSource("/events?user=ada");
+  for (const kind of kinds) {
+    source.addEventListener(kind, ({ type, data, lastEventId }) => read.push({ type, data, lastEventId }));
+  }
+  source.onerror = () => {
+    source.close();
+    resolve(read);
+  };
+})
+"""
+
+
+async def test_chromium_reads_every_stream_of_the_table_as_the_table_says(
+    profile: BrowserContext, server: ScriptedServer
+) -> None:
+    """Row 40: what is written for any data, type and id says that, and injects nothing."""
+    page = await profile.new_page()
+    await page.goto(server.url)
+    long = {"name": "a line of 1 MB", "stream": f"data: {'x' * 1_000_000}\n\n"}
+    cases = [*CASES, long | {"events": [{"type": "message", "data": "x" * 1_000_000, "lastEventId": ""}]}]
+    differing = []
+
+    for case in cases:
+        kinds = ["message", "evil", *{event["type"] for event in case["events"]} - {"message"}]
+        reading = asyncio.ensure_future(page.evaluate(READ, [kinds]))
+        stream = await server.next()
+        await stream.answer(HTTPStatus.OK, "text/event-stream", case["stream"].encode())
+        stream.end()
+        if await reading != case["events"]:
+            differing.append((case["name"], reading.result()))
+
+    assert differing == []
