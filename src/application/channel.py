@@ -41,7 +41,6 @@ class Channel:
         "name",
         "queued",
         "reading",
-        "resync_slot",
         "shard",
         "target",
     )
@@ -55,7 +54,7 @@ class Channel:
         """None while no page has come to the stream's end."""
         self.queued = self.reading = self.again = False
         """Whether a resync is asked for, under way, and to be repeated at its end."""
-        self.beat_slot = self.resync_slot = 0
+        self.beat_slot = 0
         self._tracing = tracing
         self._opening = 0
         self._copies: list[tuple[str, FeedEntry]] | None = None

@@ -33,6 +33,15 @@ class FeedPage(msgspec.Struct, frozen=True):
     entries: Sequence[FeedEntry]
 
 
+class StreamEnds(msgspec.Struct, frozen=True):
+    """Where streams of one shard end, all at one moment."""
+
+    empty: StreamView
+    """What one of them would look like that has no entry."""
+    last_ids: Sequence[StreamId | None]
+    """Of each stream that was asked for; None where there is none."""
+
+
 class LiveEntry(msgspec.Struct, frozen=True, gc=False):
     """A live copy: a hint, the stream is the truth."""
 
@@ -80,6 +89,9 @@ class EventFeed(Protocol):
 
     async def read_last(self, target: Target, count: int) -> FeedPage:
         """The last `count` (at least 1) entries, oldest first; `cursor_exists` is False."""
+
+    async def ends(self, shard: int, targets: Sequence[Target]) -> StreamEnds:
+        """Where the streams of some (at least one) of a shard's targets end."""
 
     def live(self) -> AsyncIterator[Sequence[LiveNews]]:
         """What is announced in the shards of interest, in batches, without end.

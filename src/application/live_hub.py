@@ -36,8 +36,11 @@ from .wheel import Wheel
 
 log = logging.getLogger(__name__)
 
-TURN_SECONDS = 0.25
+TURN_SECONDS = 0.05
 """How often the hub looks for what is due: each time at a small part of its channels."""
+
+_CHECKED_AT_ONCE = 50
+"""Streams whose ends are asked for in one call."""
 
 _AT_ONCE = 100
 """Pages that are written to before others have their turn."""
@@ -53,7 +56,7 @@ class HubSettings(msgspec.Struct, frozen=True):
     retry_ms: int = 2000
     """What pages are told to wait before they connect again, give or take a half."""
     resync_seconds: tuple[float, float] = (15, 30)
-    """Each channel reads its stream that often, at random between the two (DELIVERY.md 5.3)."""
+    """Every stream is checked that often, at random between the two (DELIVERY.md 5.3)."""
     page_entries: int = 100
     """Entries asked for in one read."""
     catch_ups_at_once: int = 8
@@ -87,7 +90,6 @@ class LiveHub:
         self._channels: dict[str, Channel] = {}
         self._shards = [ShardWatch(number) for number in range(feed.shards)]
         self._beats: Wheel[Channel] = Wheel(self._turns(self.settings.heartbeat_seconds))
-        self._resyncs: Wheel[Channel] = Wheel(self._turns(self.settings.resync_seconds[1]))
         self._due: deque[Channel] = deque()
         self._resyncing = 0
         self._catching_up = asyncio.Semaphore(self.settings.catch_ups_at_once)
@@ -178,7 +180,6 @@ class LiveHub:
         if not channel.followers:
             del self._channels[channel.name]
             self._beats.drop(channel, channel.beat_slot)
-            self._resyncs.drop(channel, channel.resync_slot)
             channel.cursor = None
             shard = self._shards[channel.shard]
             shard.channels.discard(channel)
@@ -191,11 +192,10 @@ class LiveHub:
             channel.beat()
             if channel.followers:
                 self._schedule_beat(channel)
-        for channel in self._resyncs.turn():
-            self._schedule_resync(channel)
-            self.resync(channel, urgent=False)
         now = self._clock.monotonic()
         for shard in self._shards:
+            if shard.channels and now >= shard.check_at:
+                self._check(shard)
             since = shard.failing_since
             if (
                 since is not None
@@ -214,8 +214,7 @@ class LiveHub:
                 if channel is not None and not channel.heard(one.epoch, one.entry):
                     self.resync(channel)
             elif isinstance(one, Subscribed):
-                for channel in self._shards[one.shard].channels:
-                    self.resync(channel, urgent=False)
+                self._check(self._shards[one.shard])
             elif isinstance(one, EpochChanged):
                 self._prove_anew(one)
             elif isinstance(one, Interrupted):
@@ -228,8 +227,9 @@ class LiveHub:
             channel = Channel(target, name, shard_of(target.id, self.feed.shards), self.tracing)
             self._channels[name] = channel
             self._schedule_beat(channel, self._chance.uniform(0, self.settings.heartbeat_seconds))
-            self._schedule_resync(channel)
             shard = self._shards[channel.shard]
+            if not shard.channels:
+                shard.check_at = self._next_check()
             shard.channels.add(channel)
             self._switch(shard)
         return channel
@@ -238,9 +238,8 @@ class LiveHub:
         due = self.settings.heartbeat_seconds if seconds is None else seconds
         channel.beat_slot = self._beats.put(channel, self._turns(due))
 
-    def _schedule_resync(self, channel: Channel) -> None:
-        due = self._chance.uniform(*self.settings.resync_seconds)
-        channel.resync_slot = self._resyncs.put(channel, self._turns(due))
+    def _next_check(self) -> float:
+        return self._clock.monotonic() + self._chance.uniform(*self.settings.resync_seconds)
 
     def _turns(self, seconds: float) -> int:
         return max(1, round(seconds / TURN_SECONDS))
@@ -253,6 +252,45 @@ class LiveHub:
         while True:
             await asyncio.sleep(TURN_SECONDS)
             self.tick()
+
+    def _check(self, shard: ShardWatch) -> None:
+        """Let the shard's streams be compared with what their live pages have; those that differ are read."""
+        shard.check_at = self._next_check()
+        shard.check_again = shard.checking
+        if not shard.checking:
+            shard.checking = True
+            self._spawn(self._check_until_done(shard), "check")
+
+    async def _check_until_done(self, shard: ShardWatch) -> None:
+        try:
+            await self._check_streams(shard)
+            while shard.check_again:
+                shard.check_again = False
+                await self._check_streams(shard)
+        finally:
+            shard.checking = False
+
+    async def _check_streams(self, shard: ShardWatch) -> None:
+        channels = list(shard.channels)
+        for first in range(0, len(channels), _CHECKED_AT_ONCE):
+            some = channels[first : first + _CHECKED_AT_ONCE]
+            asked = [(channel, channel.cursor) for channel in some if channel.cursor is not None]
+            if shard.failing_since is not None:
+                return  # checked once it can be reached again
+            if not asked:
+                continue
+            try:
+                ends = await self.feed.ends(shard.number, [channel.target for channel, _ in asked])
+            except (SinkUnavailable, SinkMisconfigured) as error:
+                self._failed(shard, error)
+                return
+            for (channel, cursor), last_id in zip(asked, ends.last_ids, strict=True):
+                checked = cursor.at_end(ends.empty, last_id)
+                if checked is None or channel.cursor is not cursor:
+                    self.resync(channel, urgent=False)
+                else:
+                    channel.cursor = checked
+                    channel.say_fresh()
 
     async def _resync_due(self) -> None:
         try:
@@ -313,8 +351,7 @@ class LiveHub:
     def _worked(self, shard: ShardWatch) -> None:
         if shard.worked():
             log.info("streams can be read again", extra={"shard": shard.number})
-            for channel in shard.channels:
-                self.resync(channel, urgent=False)
+            self._check(shard)
 
     async def _look(self, shard: ShardWatch) -> None:
         """Find out whether a shard can be reached."""

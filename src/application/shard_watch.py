@@ -8,13 +8,28 @@ from .channel import Channel
 class ShardWatch:
     """One shard's channels, its subscription, and its availability."""
 
-    __slots__ = ("available", "channels", "failing_since", "number", "stale_since", "subscribed", "switching")
+    __slots__ = (
+        "available",
+        "channels",
+        "check_again",
+        "check_at",
+        "checking",
+        "failing_since",
+        "number",
+        "stale_since",
+        "subscribed",
+        "switching",
+    )
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.channels: set[Channel] = set()
         self.subscribed = self.switching = False
         """Whether `EventFeed.watch` was called, and whether that is being changed."""
+        self.check_at = 0.0
+        """Monotonic, seconds: when its streams are to be checked next."""
+        self.checking = self.check_again = False
+        """Whether that is under way, and to be repeated at its end."""
         self.available = asyncio.Event()
         self.available.set()
         self.failing_since: float | None = None

@@ -109,6 +109,15 @@ class StreamCursor(msgspec.Struct, frozen=True, gc=False):
         new = [entry for entry in entries if entry.id > self.position.id]
         return Resynced(self.read(view, new, at_end=at_end) if new else self, new)
 
+    def at_end(self, empty: StreamView, last_id: StreamId | None) -> Self | None:
+        """The cursor once the stream was found to end at it, `empty` being what a stream without an entry
+        would have shown then; None where that is not proved: read the stream."""
+        if last_id is None:
+            return None if self.disproof(empty) else self.read(empty, (), at_end=True)
+        if last_id != self.position.id or empty.known_epoch != self.position.epoch:
+            return None
+        return type(self)(self.position, empty.now, trusted_ms(empty.life_ms))
+
     def merge(self, copies: "Sequence[tuple[str, EntryT]]") -> "Resynced[EntryT] | None":
         """What the live copies (each with its epoch) add that arrived since the read began by which the
         cursor came to its place; None where they leave a hole."""

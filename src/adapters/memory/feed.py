@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from typing import TypeVar
 
 import msgspec
 
@@ -14,6 +15,7 @@ from ...application.gateway_ports import (
     Interrupted,
     LiveEntry,
     LiveNews,
+    StreamEnds,
     Subscribed,
 )
 from ...application.ports import Clock
@@ -24,6 +26,8 @@ from .shard import StreamEntry
 from .sink import MemoryEventSink
 
 DAY_MS = 86_400_000
+
+A = TypeVar("A")
 
 
 class MemoryEventFeed:
@@ -38,7 +42,7 @@ class MemoryEventFeed:
         """Read what `sink` keeps; `clock` is the store's, the one that the sink has."""
         self.shards = sink.shards
         self.reads = 0
-        """How many reads were begun."""
+        """How many reads of entries were begun."""
         self.watched: Counter[int] = Counter()
         """How often each shard is watched."""
         self._sink = sink
@@ -55,14 +59,25 @@ class MemoryEventFeed:
 
     async def read(self, target: Target, after: StreamId | None, count: int) -> FeedPage:
         """As in `EventFeed`."""
+        self.reads += 1
         entries = [entry for entry in self._entries(target) if after is None or entry.id > after]
         page = FeedPage(self._view(target, after), entries[:count])
         return await self._answer(page)
 
     async def read_last(self, target: Target, count: int) -> FeedPage:
         """As in `EventFeed`."""
+        self.reads += 1
         page = FeedPage(self._view(target, None), self._entries(target)[-count:])
         return await self._answer(page)
+
+    async def ends(self, shard: int, targets: Sequence[Target]) -> StreamEnds:
+        """As in `EventFeed`."""
+        snapshot = self._sink.snapshot(shard)
+        lasts = [entries[-1].id if (entries := self._entries(each)) else None for each in targets]
+        empty = StreamView(
+            snapshot.epoch, snapshot.since, self._clock.now_ms(), None, None, None, False, self._life_ms, 0
+        )
+        return await self._answer(StreamEnds(empty, lasts))
 
     async def live(self) -> AsyncIterator[Sequence[LiveNews]]:
         """As in `EventFeed`."""
@@ -131,8 +146,7 @@ class MemoryEventFeed:
         """Let a stream's life be over."""
         self.trim(target, 0)
 
-    async def _answer(self, page: FeedPage) -> FeedPage:
-        self.reads += 1
+    async def _answer(self, page: A) -> A:
         await asyncio.sleep(0)
         await self._gate.wait()
         if self._down:

@@ -1,9 +1,10 @@
 """`RedisEventFeed`: what the gateway reads, streams with what proves a cursor, and live copies."""
 
+import sys
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
-from ...application.gateway_ports import FeedEntry, FeedPage, LiveNews
+from ...application.gateway_ports import FeedEntry, FeedPage, LiveNews, StreamEnds
 from ...domain.continuity import StreamView
 from ...domain.position import START, InvalidPosition, StreamId
 from ...domain.routing import Target, shard_of
@@ -52,6 +53,15 @@ class RedisEventFeed:
         entries.reverse()
         return FeedPage(view, entries)
 
+    async def ends(self, shard: int, targets: Sequence[Target]) -> StreamEnds:
+        """As in `EventFeed`."""
+        asked: list[Command] = [
+            ("XREVRANGE", keys.stream(shard, target), "+", "-", "COUNT", 1) for target in targets
+        ]
+        epoch, since, now, found = await self._at_one_moment(shard, asked)
+        empty = StreamView(epoch, since, now, None, None, None, False, self._life_ms, 0)
+        return StreamEnds(empty, [_stream_id(last[0][0]) if last else None for last in found])
+
     def live(self) -> AsyncIterator[Sequence[LiveNews]]:
         """As in `EventFeed`."""
         return self._live.news()
@@ -74,31 +84,24 @@ class RedisEventFeed:
     async def _look(
         self, target: Target, *entries: Command, cursor: StreamId | None = None
     ) -> tuple[StreamView, list[FeedEntry]]:
-        """Ask for entries, for the cursor's and for what frames them, all of one moment (MULTI)."""
-        if not self._layout_known:
-            self._layout_known = await check_layout(self._link, self.shards)
-        meta, key = keys.meta(shard_of(target.id, self.shards)), self._key(target)
+        """Ask for entries, for the cursor's and for what frames them."""
+        shard = shard_of(target.id, self.shards)
+        key = keys.stream(shard, target)
         there: tuple[Command, ...] = ()
         if cursor is not None:
             there = (("XRANGE", key, str(cursor), str(cursor), "COUNT", 1),)
-        replies = await ask_all(
-            self._link,
-            meta,
-            ("MULTI",),
-            ("HMGET", meta, "epoch", "since"),
-            ("TIME",),
+        asked = (
             ("XRANGE", key, "-", "+", "COUNT", 1),
             ("XREVRANGE", key, "+", "-", "COUNT", 1),
             ("XLEN", key),
             *there,
             *entries,
-            ("EXEC",),
         )
-        (epoch, since), time, first, last, length, *found = [raise_refusal(reply) for reply in replies[-1]]
+        epoch, since, now, (first, last, length, *found) = await self._at_one_moment(shard, asked)
         view = StreamView(
-            epoch=epoch.decode(errors="replace") if epoch else None,
-            since=int(since) if since else None,
-            now=int(time[0]) * 1000 + int(time[1]) // 1000,
+            epoch=epoch,
+            since=since,
+            now=now,
             first_id=_entry(first[0]).id if first else None,
             first_prev=_entry(first[0]).prev if first else None,
             last_id=_entry(last[0]).id if last else None,
@@ -108,6 +111,25 @@ class RedisEventFeed:
         )
         return view, [_entry(raw) for raw in found[-1]] if entries else []
 
+    async def _at_one_moment(
+        self, shard: int, asked: Sequence[Command]
+    ) -> tuple[str | None, int | None, int, Sequence[Any]]:
+        """Ask (MULTI) beside the epoch, its beginning and the server's clock."""
+        if not self._layout_known:
+            self._layout_known = await check_layout(self._link, self.shards)
+        meta = keys.meta(shard)
+        replies = await ask_all(
+            self._link, meta, ("MULTI",), ("HMGET", meta, "epoch", "since"), ("TIME",), *asked, ("EXEC",)
+        )
+        (epoch, since), (seconds, micros), *found = [raise_refusal(reply) for reply in replies[-1]]
+        return (
+            # One text for all streams of the shard, for as long as they are followed.
+            sys.intern(epoch.decode(errors="replace")) if epoch else None,
+            int(since) if since else None,
+            int(seconds) * 1000 + int(micros) // 1000,
+            found,
+        )
+
 
 def _entry(raw: Sequence[Any]) -> FeedEntry:
     """Take an entry as the script writes it; what another hand left out or spoilt is not there."""
@@ -115,13 +137,17 @@ def _entry(raw: Sequence[Any]) -> FeedEntry:
     fields: dict[bytes, bytes] = dict(zip(pairs[::2], pairs[1::2], strict=False))
     timestamp, trace = fields.get(b"ts", b""), fields.get(b"tp")
     return FeedEntry(
-        StreamId.parse(identity.decode()),
+        _stream_id(identity),
         _id_or_start(fields.get(b"prev", b"")),
         fields.get(b"event", b"").decode(errors="replace"),
         fields.get(b"data", b""),
         int(timestamp) if timestamp.isdigit() else None,
         trace.decode(errors="replace") if trace else None,
     )
+
+
+def _stream_id(text: bytes) -> StreamId:
+    return StreamId.parse(text.decode())
 
 
 def _id_or_start(text: bytes) -> StreamId:

@@ -70,6 +70,19 @@ async def test_the_last_entries_come_oldest_first(redis_url: str) -> None:
     assert not page.view.cursor_exists
 
 
+async def test_the_ends_of_many_streams_are_told_together(redis_url: str) -> None:
+    await fill(redis_url, 5)
+
+    async with feeding(redis_url, stream_ttl_seconds=60) as feed:
+        page = await feed.read_last(USER, 1)
+        ends = await feed.ends(0, [TARGETS[1], USER])
+
+    assert ends.last_ids == [None, page.entries[0].id]
+    assert (ends.empty.epoch, ends.empty.since) == (page.view.epoch, page.view.since)
+    assert ends.empty.now >= page.view.now
+    assert (ends.empty.length, ends.empty.last_id, ends.empty.life_ms) == (0, None, 60_000)
+
+
 async def test_a_stream_that_is_not_there_has_no_ends_and_a_shard_never_written_no_epoch(
     redis_url: str,
 ) -> None:

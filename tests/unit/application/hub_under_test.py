@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from eventbridge.adapters.memory import ManualClock, MemoryEventFeed, MemoryEventSink
 from eventbridge.application.gateway_ports import DeliveryTracing
-from eventbridge.application.live_hub import HubSettings, LiveHub
+from eventbridge.application.live_hub import TURN_SECONDS, HubSettings, LiveHub
 from eventbridge.application.mailbox import Mailbox
 from eventbridge.application.stream_session import StreamStart
 from eventbridge.domain.delivery import Batch, Mark, Partition
@@ -186,8 +186,8 @@ class HubUnderTest:
 
     def turn(self, seconds: float) -> None:
         """Let the hub's own time pass."""
-        for _ in range(round(seconds / 0.25)):
-            self.clock.advance(0.25)
+        for _ in range(round(seconds / TURN_SECONDS)):
+            self.clock.advance(TURN_SECONDS)
             self.hub.tick()
 
     async def notice(self, shard: int) -> None:

@@ -69,6 +69,37 @@ async def test_a_live_copy_that_was_lost_is_read_at_the_latest_by_the_timer() ->
         await shows(page, ["1"])
 
 
+@pytest.mark.parametrize("events", [0, 2])
+async def test_streams_that_end_where_their_pages_are_are_checked_without_being_read(events: int) -> None:
+    async with HubUnderTest().running() as world:
+        page = await world.live_page()
+        await world.publish(events)
+        await shows(page, numbers(1, events))
+        reads, checked = world.feed.reads, page.session.channel.cursor
+
+        world.turn(30)
+        await eventually(lambda: checked_since(page, checked))
+
+        assert world.feed.reads == reads
+        assert page.events == numbers(1, events)
+
+
+async def test_an_event_that_comes_while_its_stream_is_checked_comes_once() -> None:
+    async with HubUnderTest().running() as world:
+        page = await world.live_page()
+        world.feed.hold()
+        world.turn(30)
+        await pause(5)
+
+        await world.publish()
+        await shows(page, ["1"])
+        world.feed.release()
+        await pause(50)
+        await world.publish()
+
+        await shows(page, ["1", "2"])
+
+
 async def test_a_live_copy_that_was_lost_is_read_after_the_subscription_was_confirmed_again() -> None:
     async with HubUnderTest().running() as world:
         page = await world.live_page()
@@ -328,7 +359,7 @@ async def test_a_page_that_leaves_at_any_moment_leaves_nothing_behind(turns: int
         await eventually(lambda: world.feed.watched[SHARD] == 0 and asyncio.all_tasks() == tasks)
         assert (world.hub.sessions(), world.telemetry.open) == ([], 0)
         assert world.hub._channels == {}
-        assert not any(slot for wheel in (world.hub._beats, world.hub._resyncs) for slot in wheel._slots)
+        assert not any(world.hub._beats._slots)
         assert world.hub._catching_up._value == world.hub.settings.catch_ups_at_once
 
 

@@ -28,7 +28,7 @@ from eventbridge.application.errors import (
     SinkUnavailable,
     Unauthorized,
 )
-from eventbridge.application.gateway_ports import FeedPage, Identity, LiveNews
+from eventbridge.application.gateway_ports import FeedPage, Identity, LiveNews, StreamEnds
 from eventbridge.application.unverified_users import UnverifiedUsers
 from eventbridge.domain.client_address import trusted_networks
 from eventbridge.domain.continuity import StreamView
@@ -67,6 +67,9 @@ class Feed:
         last = StreamId(1_700_000_000_000, 3)
         view = StreamView("abcdefgh", 1, 1_700_000_000_500, last, StreamId(0, 0), last, False, 86_400_000, 1)
         return FeedPage(view, ())
+
+    async def ends(self, shard: int, targets: Sequence[Target]) -> StreamEnds:
+        raise NotImplementedError
 
     def live(self) -> AsyncIterator[Sequence[LiveNews]]:
         raise NotImplementedError
