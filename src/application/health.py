@@ -17,7 +17,7 @@ class HealthReport(msgspec.Struct, frozen=True):
     """The state at one moment.
 
     `live`: the process does its work, or will again by itself; a supervisor restarts it where not.
-    `ready`: events flow now. `checks` are the reasons for both.
+    `ready`: new work is to be sent here. `checks` are the reasons for both; one may be amiss and not count.
     """
 
     live: bool

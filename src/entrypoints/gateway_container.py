@@ -38,6 +38,7 @@ from ..application.gateway_ports import DeliveryTracing, EventFeed, Revocations,
 from ..application.live_hub import LiveHub
 from ..application.open_streams import OpenStreams
 from ..application.ports import Clock
+from ..application.store_watch import StoreWatch
 from ..application.unverified_users import UnverifiedUsers
 from ..domain.origins import Origins
 from ..domain.routing import user
@@ -104,6 +105,10 @@ def _comeback(feed: EventFeed) -> Comeback:
     return Comeback(lambda: feed.read_last(NOBODY, 1))
 
 
+def _store_watch(feed: EventFeed, clock: Clock) -> StoreWatch:
+    return StoreWatch(lambda: feed.read_last(NOBODY, 1), clock)
+
+
 def _tracing(traces: "OtlpTraces | None") -> DeliveryTracing | None:
     return None if traces is None else traces.delivering()
 
@@ -165,6 +170,7 @@ class GatewayContainer(containers.DeclarativeContainer):
         tracing=tracing,
     )
     comeback = providers.Singleton(_comeback, feed)
+    store_watch = providers.Singleton(_store_watch, feed, clock)
     events = providers.Singleton(
         SseEndpoint,
         hub=hub,
@@ -195,7 +201,9 @@ class GatewayContainer(containers.DeclarativeContainer):
         tuning=providers.Singleton(gateway_tuning, settings.provided.gateway.send_timeout_seconds),
     )
 
-    background = providers.List(hub.provided.run, open_streams.provided.run, tokens.provided.run)
+    background = providers.List(
+        hub.provided.run, open_streams.provided.run, tokens.provided.run, store_watch.provided.run
+    )
     """What has to run while streams are served."""
     closing = providers.List(
         comeback.provided.close,

@@ -79,7 +79,8 @@ class Lifecycle:
         self._watched.append(check)
 
     def running(self, health: Callable[[], HealthReport]) -> None:
-        """Everything that was waited for is there; from now on `health` knows."""
+        """Everything that was waited for is there; from now on `health` knows, and says which of its checks
+        count."""
         self._running = health
 
     def stopping(self) -> None:
@@ -97,9 +98,10 @@ class Lifecycle:
         if self._running is None:
             return HealthReport(live=True, ready=False, checks=waits or (Check("start", False, "starting"),))
         report = self._running()
-        checks = (*report.checks, *(check() for check in self._watched), *waits)
+        ours = (*(check() for check in self._watched), *waits)
+        checks = (*report.checks, *ours)
         return HealthReport(
-            live=report.live, ready=report.ready and all(check.ok for check in checks), checks=checks
+            live=report.live, ready=report.ready and all(check.ok for check in ours), checks=checks
         )
 
     async def _tell_forever(self, name: str, waiting: "_Waiting") -> None:

@@ -38,6 +38,7 @@ Mark a test `real_kafka` when librdkafka's mock cluster (see `embedded`) cannot 
 `real_redis` when Redis 6.2 cannot.
 """
 
+from .asgi import AsgiServer
 from .certificates import Certificates
 from .kafka import KafkaCluster, KafkaServer
 from .kafka_tools import run_tool
@@ -46,6 +47,7 @@ from .redis import RedisServer, SentinelServer
 from .redis_topologies import RedisCluster, RedisSentinels
 
 __all__ = [
+    "AsgiServer",
     "Certificates",
     "KafkaCluster",
     "KafkaServer",

@@ -1,6 +1,6 @@
 """The gateway's short answers: where a stream is, a one-time ticket, and whether the process serves."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -80,11 +80,13 @@ class HealthEndpoint:
 
 
 class DocumentEndpoint:
-    """A document that never changes."""
+    """The OpenAPI document: it says where it is mounted, and never changes else."""
 
-    def __init__(self, document: object) -> None:
-        self._body = msgspec.json.encode(document)
+    def __init__(self, document: Mapping[str, object]) -> None:
+        self._document = document
 
-    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Answer with it; it is public."""
-        await send_body(send, 200, "application/json", self._body, [(b"access-control-allow-origin", b"*")])
+        mounted = scope.get("root_path") or "/"
+        body = msgspec.json.encode({**self._document, "servers": [{"url": mounted}]})
+        await send_body(send, 200, "application/json", body, [(b"access-control-allow-origin", b"*")])

@@ -15,6 +15,7 @@ import jwt as pyjwt
 from eventbridge.adapters.redis.settings import RedisSettings
 from eventbridge.adapters.redis.sse_service import RedisSSEService
 from eventbridge.adapters.telemetry.gateway_metrics import GatewayMetrics
+from eventbridge.application.health import Check
 from eventbridge.domain.message import SSEMessage
 from eventbridge.domain.routing import shard_of
 from eventbridge.entrypoints.gateway import Gateway
@@ -68,6 +69,11 @@ class RunningGateway:
         """What a scrape shows of one of the gateway's series; 0 where it is not there yet."""
         metrics: GatewayMetrics = self.container.telemetry()
         return metrics.registry.get_sample_value(f"eventbridge_{name}", labels) or 0.0
+
+    def check(self, name: str) -> Check:
+        """What an operator is told of one thing."""
+        (found,) = (one for one in self.container.lifecycle().health().checks if one.name == name)
+        return found
 
     async def publish(self, user_id: str, *numbers: int, size: int = 0, note: str = "") -> str:
         """Append events whose data are these numbers; answers the position of the last."""

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from tests.integration.gateway.running import bearer, new_user, running_gateway
-from tests.integration.gateway.sse_client import open_page
+from tests.integration.gateway.sse_client import answer_of, open_page
 from tests.servers import RedisServer
 
 pytestmark = pytest.mark.usefixtures("either_way")
@@ -55,14 +55,20 @@ async def test_pages_are_told_that_redis_is_away_and_when_it_is_back(redis_serve
         assert (await page.next_data())["n"] == 1
         await asyncio.to_thread(redis.stop)
         stale = await page.next_event()
+        await gateway.until(lambda: not gateway.check("redis").ok)
+        told = gateway.check("redis").detail
+        ready, _, _ = await answer_of(gateway.port, "/health/ready")
         await asyncio.to_thread(redis.start)
         fresh = await page.next_event()
+        await gateway.until(lambda: gateway.check("redis").ok)
         await gateway.publish(user, 2)
         after = await page.next_data()
 
     assert (stale.type, fresh.type) == ("stale", "fresh")
     assert stale.data == fresh.data
     assert after["n"] == 2
+    assert "away for" in told
+    assert ready == 200
 
 
 async def test_a_page_that_connects_while_redis_is_away_waits_and_then_misses_nothing(

@@ -40,7 +40,7 @@ async def test_every_provider_is_built(gateway: dict[str, object]) -> None:
 
     untraced = {"traces", "tracing"}  # no collector is named
     assert {name for name, thing in things.items() if thing is None} == untraced
-    assert len(things["background"]) == 3
+    assert len(things["background"]) == 4
     for close in things["closing"]:
         await close()
 
