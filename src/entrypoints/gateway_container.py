@@ -3,10 +3,11 @@ it is asked for, and nothing runs before `Gateway` starts it."""
 
 import logging
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
 from dependency_injector import containers, providers
+from starlette.types import ASGIApp
 
 from ..adapters.http.embedded_server import EmbeddedServer
 from ..adapters.http.gateway_app import GatewayApp, gateway_routes
@@ -86,6 +87,7 @@ def _app(
     lifecycle: Lifecycle,
     events: SseEndpoint,
     causes: CauseLog,
+    more_routes: Mapping[tuple[str, str], ASGIApp],
 ) -> GatewayApp:
     end = StreamEnd(feed)
     routes = gateway_routes(
@@ -96,6 +98,7 @@ def _app(
             ("GET", "/health/live"): HealthEndpoint("live", lambda: lifecycle.health().live),
             ("GET", "/health/ready"): HealthEndpoint("ready", lambda: lifecycle.health().ready),
             ("GET", "/openapi.json"): DocumentEndpoint(openapi_document()),
+            **more_routes,
         }
     )
     return GatewayApp(routes, origins, causes)
@@ -183,6 +186,8 @@ class GatewayContainer(containers.DeclarativeContainer):
         clock=clock,
         serving=providers.Singleton(gateway_settings.stream_serving, settings),
     )
+    more_routes: providers.Provider[Mapping[tuple[str, str], ASGIApp]] = providers.Object({})
+    """By method and path, beside the gateway's own; the demo's page is one that may be served, too."""
     app = providers.Singleton(
         _app,
         identities=identities,
@@ -192,6 +197,7 @@ class GatewayContainer(containers.DeclarativeContainer):
         lifecycle=lifecycle,
         events=events,
         causes=causes,
+        more_routes=more_routes,
     )
     server = providers.Singleton(
         EmbeddedServer,

@@ -3,6 +3,9 @@
 import importlib.metadata
 import logging
 
+from dependency_injector import providers
+
+from ..adapters.http.demo_page import demo_page_routes
 from .adapter_settings import redis_place, secrets_of
 from .descriptors import allow_connections
 from .gateway import Gateway
@@ -14,8 +17,8 @@ from .telemetry import configure_logging
 log = logging.getLogger(__name__)
 
 
-def serve_streams(settings: Settings) -> int:
-    """Serve until stopped; answers the exit code."""
+def serve_streams(settings: Settings, *, demo: bool = False) -> int:
+    """Serve until stopped, with the demo's page where it is wanted; answers the exit code."""
     configure_logging(
         settings.telemetry.log_level, settings.telemetry.log_format, secrets=secrets_of(settings)
     )
@@ -25,7 +28,10 @@ def serve_streams(settings: Settings) -> int:
         extra={"redis": redis_place(settings), "auth": settings.gateway.auth},
     )
     prepare_to_serve(settings)
-    return run_process(lambda: _serve(GatewayContainer(settings=settings)))
+    parts = GatewayContainer(settings=settings)
+    if demo:
+        parts.more_routes.override(providers.Object(demo_page_routes()))
+    return run_process(lambda: _serve(parts))
 
 
 def prepare_to_serve(settings: Settings) -> None:

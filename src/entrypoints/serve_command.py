@@ -11,8 +11,13 @@ if TYPE_CHECKING:
 
 
 @click.command("serve")
+@click.option(
+    "--demo",
+    is_flag=True,
+    help="Serve the demo's page at /, too; only with gateway.auth=none, on this machine.",
+)
 @with_settings
-def command(loaded: "LoadedSettings") -> int:
+def command(loaded: "LoadedSettings", demo: bool) -> int:
     """Serve each user's stream over Server-Sent Events until SIGTERM or SIGINT.
 
     Redis is waited for where it is absent. At a stop the streams are ended over gateway.drain_seconds, so
@@ -22,4 +27,8 @@ def command(loaded: "LoadedSettings") -> int:
     from .serve import serve_streams  # noqa: PLC0415
 
     check_gateway(loaded)
-    return serve_streams(loaded.settings)
+    if demo and loaded.settings.gateway.auth != "none":
+        raise click.UsageError(
+            "--demo wants gateway.auth=none: the page says by itself whose stream it reads"
+        )
+    return serve_streams(loaded.settings, demo=demo)

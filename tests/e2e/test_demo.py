@@ -7,6 +7,7 @@ import pty
 import re
 import select
 import signal
+import socket
 import subprocess
 import sys
 import termios
@@ -16,8 +17,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+import pytest
+
 PROGRAM = str(Path(sys.executable).with_name("eventbridge"))
 EVENT = re.compile(r"\d\d:\d\d:\d\d\.\d{3}  \w+ +Genesis\.Session\.\S+ +\d+ ms  \S")
+PAGE = re.compile(r"Open http://127\.0\.0\.1:\d+/ in a browser, .*\n")
 LIMIT_SECONDS = 40.0
 
 TAKE_TERMINAL = """
@@ -34,7 +38,7 @@ def demo(directory: Path, *arguments: str, terminal: int | None = None) -> Itera
     """The demo with all that it keeps in `directory`; killed in the end if it has not ended."""
     environment = {**os.environ, "TMPDIR": str(directory), "TERM": "xterm-256color"}
     with subprocess.Popen(
-        [*([] if terminal is None else OWN_TERMINAL), PROGRAM, "demo", *arguments],
+        [*([] if terminal is None else OWN_TERMINAL), PROGRAM, "demo", "--port", "0", *arguments],
         env=environment,
         stdin=subprocess.DEVNULL if terminal is None else terminal,
         stdout=subprocess.PIPE if terminal is None else terminal,
@@ -58,7 +62,7 @@ def first_event(process: subprocess.Popen[str]) -> str:
 
 
 def processes_in(directory: Path) -> list[int]:
-    """Processes that work in the directory, as the demo's servers do."""
+    """Processes that work in the directory, as the demo's servers and its bridge do."""
     found = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
@@ -99,6 +103,7 @@ def test_in_a_pipe_each_event_is_a_line_and_it_ends_by_itself(tmp_path: Path) ->
         lines = list(output(process))
         code = process.wait()
 
+    assert PAGE.fullmatch(lines[0]), lines[0]
     events = [line for line in lines if EVENT.match(line)]
     arrived = re.fullmatch(r"(\d+) events sent, (\d+) arrived: 0 missing, 0 twice\n", lines[-1])
     assert code == 0, lines
@@ -106,6 +111,20 @@ def test_in_a_pipe_each_event_is_a_line_and_it_ends_by_itself(tmp_path: Path) ->
     assert int(arrived[1]) == int(arrived[2]) == len(events) > 10
     assert len({line.split()[1] for line in events}) == 3
     assert not any("\x1b" in line for line in lines)
+    assert not processes_in(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_port_that_is_taken_is_one_sentence(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        with demo(tmp_path, "--port", port) as process:
+            said = output(process).read()
+            code = process.wait()
+
+    assert code == 1
+    assert said.startswith(f"eventbridge: cannot listen on 127.0.0.1:{port}: ")
+    assert said.count("\n") == 1
     assert not processes_in(tmp_path)
     assert not list(tmp_path.iterdir())
 
@@ -119,7 +138,7 @@ def test_sigterm_ends_it_with_everything_that_it_started(tmp_path: Path) -> None
         rest = output(process).read()
         code = process.wait()
 
-    assert len(servers) == 2
+    assert len(servers) == 3
     assert code == 0
     assert "0 missing, 0 twice" in rest
     assert not processes_in(tmp_path)
@@ -140,22 +159,29 @@ def test_when_it_is_killed_its_servers_go_too(tmp_path: Path) -> None:
 
     for server in servers:
         os.close(server)
-    assert len(servers) == 2
+    assert len(servers) == 3
     assert not list(tmp_path.iterdir())
 
 
-def test_at_a_terminal_a_key_stops_redis_and_all_that_waited_for_it_arrives_once(tmp_path: Path) -> None:
+@pytest.mark.timeout(120)
+def test_at_a_terminal_keys_stop_redis_and_kill_the_bridge_and_all_that_waited_arrives_once(
+    tmp_path: Path,
+) -> None:
     keyboard, terminal = pty.openpty()
     termios.tcsetwinsize(terminal, (24, 80))
     before = termios.tcgetattr(terminal)
     person = Terminal(keyboard)
     with demo(tmp_path, "--rate", "20", terminal=terminal) as process:
-        person.wait_for("r stops Redis", "circuit closed", "Started")
+        person.wait_for("http://127.0.0.1:", "r stops Redis", "circuit closed", "Started")
 
         person.press("r")
         person.wait_for("Redis is stopped", "circuit open", "r starts Redis again")
         person.press("r")
         person.wait_for("Redis is back after", "circuit closed", "caught up", "0 missing, 0 twice")
+        person.press("k")
+        person.wait_for("the bridge was killed", "k starts the bridge again")
+        person.press("k")
+        person.wait_for("the bridge is back after", "had waited for the bridge", "0 missing, 0 twice")
         person.press("q")
         person.wait_for("arrived: 0 missing, 0 twice")
         code = process.wait()

@@ -62,11 +62,16 @@ class DemoStage(Protocol):
     def users(self) -> Sequence[StageUser]:
         """Whose streams there are."""
 
-    def sent(self, user_id: str) -> Sequence[SentEvent]:
-        """All that was produced for the user's page so far, in order; grows, and is never cut."""
+    def produced(self, user_id: str) -> int:
+        """How many events were produced for the user's page so far."""
+
+    def sent(self, user_id: str, after: int, limit: int) -> tuple[int, Sequence[SentEvent]]:
+        """At most `limit` of them, in order, after the first `after`; and how many came before these: more
+        than `after` where some are not remembered any more."""
 
     def conditions(self) -> Mapping[str, str]:
-        """`redis` (`runs`, or in words what it does instead) and `circuit` (`closed` is the good one)."""
+        """`redis` and `bridge` (`runs`, or in words what it does instead), `circuit` (`closed` is the good
+        one) and `starting` (what is waited for before the first event, or nothing)."""
 
     def actions(self) -> Sequence[StageAction]:
         """What can be asked for now; none, and the page has no such buttons."""
@@ -113,12 +118,15 @@ class _Stage:
         if not (after.isascii() and after.isdigit() and len(after) < 10):
             raise BadRequest("`after` must be a whole number.", "after")
         users = self._stage.users()
-        known = user_id is not None and any(user.id == user_id for user in users)
-        sent = self._stage.sent(user_id)[int(after) :][:MOST_SENT] if user_id and known else ()
+        before: int = int(after)
+        sent: Sequence[SentEvent] = ()
+        if user_id is not None and any(user.id == user_id for user in users):
+            before, sent = self._stage.sent(user_id, before, MOST_SENT)
         answer = {
             **self._stage.conditions(),
             "users": users,
-            "totals": {user.id: len(self._stage.sent(user.id)) for user in users},
+            "totals": {user.id: self._stage.produced(user.id) for user in users},
+            "before": before,
             "sent": sent,
             "actions": self._stage.actions(),
         }

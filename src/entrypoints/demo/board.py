@@ -2,13 +2,14 @@
 
 import enum
 import json
-from collections import deque
-from collections.abc import Sequence
+from collections import defaultdict, deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from .bridge_numbers import BridgeNumbers
 from .delivery_check import DeliveryCheck
+from .produced_events import ProducedEvents
 
 _NAMES = (
     *("Ada", "Bertolt", "Chinua", "Doris", "Emily", "Franz", "Gabriela", "Halldór"),
@@ -16,14 +17,25 @@ _NAMES = (
 )
 _NOTES_KEPT = 50
 
+OPEN = "Open {} in a browser, to watch and to break things"
+"""The first that a person is told."""
+
 
 class RedisState(enum.Enum):
-    """Where the key `r` has brought the server."""
+    """Where the key `r` or the page's button has brought the server."""
 
     RUNS = "runs"
     STOPPING = "is stopping"
     STOPPED = "is stopped"
     STARTING = "is starting"
+
+
+class BridgeState(enum.Enum):
+    """Where its process is."""
+
+    STARTING = "is starting"
+    RUNS = "runs"
+    KILLED = "was killed"
 
 
 @dataclass(slots=True)
@@ -56,9 +68,12 @@ class Board:
     pages: Sequence[UserPage]
     numbers: BridgeNumbers = field(default_factory=BridgeNumbers)
     check: DeliveryCheck = field(default_factory=DeliveryCheck)
-    records_stored: int = 0
-    """In the topic, by us, also those that are not for pages."""
+    produced: Mapping[str, ProducedEvents] = field(default_factory=lambda: defaultdict(ProducedEvents))
+    """By user: what their page is to see."""
+    address: str = ""
+    """Of the page in the browser; empty until it is served."""
     redis: RedisState = RedisState.RUNS
+    bridge: BridgeState = BridgeState.STARTING
     starting: str = "starting"
     """What is waited for before the first event; empty once it has come."""
     ending: str = ""
@@ -67,12 +82,11 @@ class Board:
     notes: deque[Note] = field(default_factory=lambda: deque(maxlen=_NOTES_KEPT))
 
     @property
-    def lag(self) -> int:
-        """Records in the topic that the bridge has not read.
-
-        Counted by ourselves: a paused consumer does not hear how far the log has grown.
-        """
-        return max(0, self.records_stored - self.numbers.records_consumed)
+    def broken(self) -> str:
+        """What events wait for now, in words; empty where nothing holds them up."""
+        if self.redis is not RedisState.RUNS:
+            return "Redis, which was stopped"
+        return "" if self.bridge is BridgeState.RUNS else "the bridge, which was killed"
 
     def note(self, text: str) -> Note:
         """Keep what happened, with the time of day."""

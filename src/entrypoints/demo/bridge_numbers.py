@@ -1,27 +1,27 @@
 """What the bridge tells of itself, kept for the screen instead of for Prometheus."""
 
-import asyncio
 from collections.abc import Sequence
+
+import msgspec
 
 from ...domain.delivery import Partition
 
 
-class BridgeNumbers:
-    """`Telemetry` as plain attributes."""
+class BridgeNumbers(msgspec.Struct):
+    """`Telemetry` as plain attributes, of one life of the bridge; travels as JSON."""
 
-    def __init__(self) -> None:
-        self.records_consumed = 0
-        self.events_published = 0
-        self.events_filtered = 0
-        self.records_rejected = 0
-        self.duplicates = 0
-        self.offsets_dropped = 0
-        self.failures = 0
-        self.commits = 0
-        self.circuit_state = "closed"
-        self.halts: dict[Partition, str] = {}
-        self.joined = asyncio.Event()
-        """Set once the group has given us partitions."""
+    records_consumed: int = 0
+    events_published: int = 0
+    events_filtered: int = 0
+    records_rejected: int = 0
+    duplicates: int = 0
+    offsets_dropped: int = 0
+    failures: int = 0
+    commits: int = 0
+    circuit_state: str = "closed"
+    halts: dict[str, str] = {}
+    joined: bool = False
+    """Whether the group has given us partitions."""
 
     def consumed(self, topic: str, count: int) -> None:
         """As in `Telemetry`, like all that follows."""
@@ -62,7 +62,7 @@ class BridgeNumbers:
 
     def rebalanced(self) -> None:
         """The group has assigned."""
-        self.joined.set()
+        self.joined = True
 
     def circuit(self, state: str, failure_ratio: float) -> None:
         """The breaker has changed."""
@@ -72,9 +72,16 @@ class BridgeNumbers:
     def halted(self, partition: Partition, reason: str | None) -> None:
         """A partition is not read any more, or again."""
         if reason is None:
-            self.halts.pop(partition, None)
+            self.halts.pop(str(partition), None)
         else:
-            self.halts[partition] = reason
+            self.halts[str(partition)] = reason
 
     def lag(self, partition: Partition, records: int | None) -> None:
-        """Not shown: a paused consumer does not hear how far the log has grown; the board counts."""
+        """Not shown: a paused consumer does not hear how far the log has grown."""
+
+
+class Told(msgspec.Struct, omit_defaults=True):
+    """A line from the bridge's process: its numbers, or something that a person should know."""
+
+    numbers: BridgeNumbers | None = None
+    note: str = ""

@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from .board import Board, Note, RedisState, UserPage, age_text
+from .board import OPEN, Board, BridgeState, Note, RedisState, UserPage, age_text
 
 _FRESH_SECONDS = 0.7
 """For so long an event that has arrived is shown brighter."""
@@ -40,6 +40,10 @@ class LiveTable:
         self._live = Live(
             console=console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
         )
+
+    def opened(self, address: str) -> None:
+        """Said on the screen that comes back in the end, too; then take the alternate one."""
+        self._console.print(OPEN.format(address), highlight=False)
         self._live.start()
 
     def arrived(self, page: UserPage) -> None:
@@ -50,6 +54,8 @@ class LiveTable:
 
     def draw(self) -> None:
         """Draw the board as it is, in the size that the terminal has now."""
+        if not self._live.is_started:
+            return
         width, height = self._console.size
         self._live.update(picture(self._board, width, height, time.monotonic()), refresh=True)
 
@@ -74,13 +80,15 @@ def picture(board: Board, width: int, height: int, now: float) -> RenderableType
         for note in (list(board.notes)[-left:] if left > 0 else [])
     ]
     return Group(
-        _title(width), *gap, _table(shown, width, now), *more, *gap, *state, *gap, *notes, *gap, *keys
+        _title(board, width), *gap, _table(shown, width, now), *more, *gap, *state, *gap, *notes, *gap, *keys
     )
 
 
-def _title(width: int) -> Text:
+def _title(board: Board, width: int) -> Text:
     title = Text("EventBridge", style="bold", no_wrap=True, overflow="ellipsis")
-    if width >= _NARROW:
+    if board.address:
+        title.append("  ").append(board.address, style="cyan not bold")
+    if width >= _WIDE or not board.address:
         title.append("  Kafka → filter → each user's stream in Redis → page", style="dim not bold")
     return title
 
@@ -117,9 +125,10 @@ def _bridge(board: Board) -> list[Piece]:
         return [*pieces, (board.starting, "yellow")]
     if board.ending:
         pieces.append((board.ending, "yellow"))
-    waiting = "" if board.redis is RedisState.RUNS else "bold yellow"
     redis = "green" if board.redis is RedisState.RUNS else "bold red"
+    bridge = "green" if board.bridge is BridgeState.RUNS else "bold red"
     pieces += [
+        (board.bridge.value, bridge),
         (f"circuit {numbers.circuit_state}", _CIRCUIT.get(numbers.circuit_state, "")),
         (f"Redis {board.redis.value}", redis),
         (f"consumed {numbers.records_consumed}", ""),
@@ -127,7 +136,6 @@ def _bridge(board: Board) -> list[Piece]:
         (f"filtered {numbers.events_filtered}", ""),
         (f"rejected {numbers.records_rejected}", ""),
         (f"duplicates {numbers.duplicates}", ""),
-        (f"lag {board.lag}", waiting),
     ]
     pieces += [
         (f"{partition} is halted: {reason}", "bold red") for partition, reason in numbers.halts.items()
@@ -137,7 +145,7 @@ def _bridge(board: Board) -> list[Piece]:
 
 def _delivery(board: Board) -> list[Piece]:
     check = board.check
-    waiting = "" if board.redis is RedisState.RUNS else "bold yellow"
+    waiting = "bold yellow" if board.broken else ""
     right = not (check.missing or check.twice or check.late)
     return [
         ("Pages ", "bold"),
@@ -151,12 +159,10 @@ def _delivery(board: Board) -> list[Piece]:
 def _keys(board: Board) -> list[Piece]:
     if board.ending or not board.keyboard:
         return [("Ctrl-C ends", "dim")]
-    presses = {
-        RedisState.RUNS: "r stops Redis",
-        RedisState.STOPPED: "r starts Redis again",
-    }
-    pieces: list[Piece] = [(presses[board.redis], "reverse")] if board.redis in presses else []
-    return [*pieces, ("q ends", "reverse")]
+    redis = {RedisState.RUNS: "r stops Redis", RedisState.STOPPED: "r starts Redis again"}
+    bridge = {BridgeState.RUNS: "k kills the bridge", BridgeState.KILLED: "k starts the bridge again"}
+    pressed = (redis.get(board.redis), bridge.get(board.bridge), "q ends")
+    return [(press, "reverse") for press in pressed if press is not None]
 
 
 def _flow(pieces: Iterable[Piece], width: int) -> list[Text]:

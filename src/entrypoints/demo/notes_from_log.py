@@ -9,10 +9,10 @@ from ..telemetry import OWN_LOGGER, configure_logging
 
 
 class NotesFromLog(logging.Handler):
-    """Hands on what is logged from WARNING on."""
+    """Hands on what is logged from a level on."""
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        super().__init__(logging.WARNING)
+    def __init__(self, tell: Callable[[str], None], level: int) -> None:
+        super().__init__(level)
         self._tell = tell
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -22,10 +22,10 @@ class NotesFromLog(logging.Handler):
 
 
 @contextmanager
-def log_into(path: Path, tell: Callable[[str], None]) -> Iterator[None]:
-    """Write every line to the file, and tell our own warnings; afterwards nothing is logged any more."""
-    root, own, notes = logging.getLogger(), logging.getLogger(OWN_LOGGER), NotesFromLog(tell)
-    with path.open("w") as file:
+def log_into(path: Path, tell: Callable[[str], None], level: int = logging.WARNING) -> Iterator[None]:
+    """Write every line to the file, and tell our own from `level` on; afterwards nothing is logged."""
+    root, own, notes = logging.getLogger(), logging.getLogger(OWN_LOGGER), NotesFromLog(tell, level)
+    with path.open("a") as file:
         configure_logging("info", "json", stream=file)
         own.addHandler(notes)
         try:

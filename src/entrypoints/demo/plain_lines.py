@@ -3,14 +3,22 @@
 from datetime import datetime
 from typing import TextIO
 
-from .board import Note, UserPage, age_text
+from .board import OPEN, Note, UserPage, age_text
 
 
 class PlainLines:
     """A `Screen` of lines: time, user, event, age, text; what else happens begins with two dashes."""
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: TextIO, err: TextIO) -> None:
         self._out = out
+        self._err = err
+
+    def opened(self, address: str) -> None:
+        """The first line; on standard error too, for a person whose standard output goes elsewhere."""
+        self._line(OPEN.format(address))
+        if not self._out.isatty() and self._err.isatty():
+            self._err.write(f"{OPEN.format(address)}\n")
+            self._err.flush()
 
     def arrived(self, page: UserPage) -> None:
         """One line."""

@@ -2,24 +2,36 @@
 
 import asyncio
 import contextlib
+import logging
 import signal
-import time
+import socket
 from collections.abc import Awaitable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from dependency_injector import providers
 
+from ...adapters.http.demo_page import demo_page_routes
+from ...adapters.kafka.client_manager import KafkaClientManager
 from ...adapters.redis.sse_service import RedisSSEService
-from ..container import Container
-from ..settings import BreakerGroup, KafkaGroup, RedisGroup, Settings
-from .board import Board, RedisState, UserPage
+from ..adapter_settings import redis_settings
+from ..gateway import Gateway
+from ..gateway_container import GatewayContainer
+from ..settings import Settings
+from .board import Board, UserPage
+from .controls import KILL_BRIDGE, START_BRIDGE, START_REDIS, STOP_REDIS, Controls
 from .errors import DemoFailed
+from .killable_bridge import KillableBridge
 from .notes_from_log import log_into
 from .screen import Screen
 from .servers import TOPIC, EmbeddedServers
+from .stage import Stage
 from .terminal_keys import keys
 from .traffic import Player, follow_page
+from .wiring import demo_settings, kafka_settings
+
+PAGE_PORT = 8080
+"""Of the page, where nobody listens on it already."""
 
 FIRST_EVENT_SECONDS = 60.0
 """Without any event by then something is wrong with this machine."""
@@ -34,6 +46,9 @@ _DRAW_SECONDS = 0.15
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
+_ACTIONS = {"r": (STOP_REDIS, START_REDIS), "k": (KILL_BRIDGE, START_BRIDGE)}
+"""What a key does: whichever of them can be done."""
+
 T = TypeVar("T")
 
 
@@ -47,6 +62,8 @@ class DemoOptions:
     rate: float = 5.0
     """Events a second, of all users together."""
     seed: int = 1
+    port: int | None = None
+    """Of the page; 0 is any free one, None is `PAGE_PORT`, or any free one where that is taken."""
 
 
 class EndAsked(Exception):
@@ -55,8 +72,9 @@ class EndAsked(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Recovery:
-    """Redis is back; these events had been sent by then."""
+    """What was broken is back; these events had been sent by then."""
 
+    what: str
     sent: int
     waited: int
 
@@ -72,9 +90,8 @@ class Demo:
         self._hurry = False
         self._arrival = asyncio.Event()
         self._news = asyncio.Event()
-        self._switch = asyncio.Event()
-        self._recovery: _Recovery | None = None
-        self._stopped_at = 0.0
+        self._controls: Controls | None = None
+        self._recoveries: list[_Recovery] = []
         self._draw_at_once = asyncio.Event()
 
     async def run(self) -> None:
@@ -101,8 +118,10 @@ class Demo:
     def _pressed(self, key: str) -> None:
         if key in "qQ":
             self._end()
-        elif key in "rR" and not self._board.starting:
-            self._switch.set()
+        elif self._controls is not None:
+            for action in _ACTIONS.get(key.lower(), ()):
+                if action in self._controls.offered():
+                    self._controls.ask(action)
 
     def _end(self) -> None:
         self._hurry = self._asked.is_set()
@@ -127,35 +146,28 @@ class Demo:
             with contextlib.suppress(EndAsked):
                 self._starting("starting Redis and Kafka")
                 servers = await self._unless_asked(stack.enter_async_context(EmbeddedServers()))
-                stack.enter_context(log_into(servers.directory / "bridge.log", self._note))
-                container = self._wired(servers)
-                stack.push_async_callback(_shut_down, container)
-                streams = RedisSSEService(container.redis_settings(), container.settings().source)
+                # That Redis is away the bridge tells, too.
+                stack.enter_context(log_into(servers.directory / "demo.log", self._note, logging.ERROR))
+                settings = demo_settings(servers.kafka, servers.redis_url, _page_port(self._options.port))
+                streams = RedisSSEService(redis_settings(settings), settings.source)
                 stack.push_async_callback(streams.close)
-                await self._carry(container, servers, streams)
+                await self._carry(settings, servers, streams, stack)
 
-    def _wired(self, servers: EmbeddedServers) -> Container:
-        """The bridge as `eventbridge run` wires it, but for its numbers, which go to the screen."""
-        settings = Settings(
-            source="demo",
-            kafka=KafkaGroup(bootstrap_servers=(servers.kafka,), topics=(TOPIC,)),
-            redis=RedisGroup.model_validate({"url": servers.redis_url}),
-            # Quicker than by default, so that it can be watched: at few calls a second a window of ten
-            # seconds takes five to fill with failures.
-            breaker=BreakerGroup(window_seconds=3, probe_interval_seconds=0.5, probe_interval_max_seconds=2),
-        )
-        container = Container(settings=settings)
-        container.telemetry.override(providers.Object(self._board.numbers))
-        # The mock broker answers at the end of this wait, not when a record comes, as Kafka does.
-        kafka = replace(container.kafka_settings(), fetch_max_wait_seconds=0.02)
-        container.kafka_settings.override(providers.Object(kafka))
-        return container
-
-    async def _carry(self, container: Container, servers: EmbeddedServers, streams: RedisSSEService) -> None:
+    async def _carry(
+        self,
+        settings: Settings,
+        servers: EmbeddedServers,
+        streams: RedisSSEService,
+        stack: contextlib.AsyncExitStack,
+    ) -> None:
         board, options = self._board, self._options
+        bridge = KillableBridge(servers, board, self._note, lambda away: self._back("the bridge", away))
+        controls = Controls(servers, bridge, board, self._note, lambda away: self._back("Redis", away))
+        gateway = await self._served(settings, Stage(board, controls), stack)
+        self._controls = controls
         self._starting("joining the consumer group (the embedded broker takes 3 s)")
-        bridge = await self._unless_asked(container.bridge.async_())
-        player = Player(container.kafka_clients(), TOPIC, board, users=options.users, seed=options.seed)
+        clients = KafkaClientManager(kafka_settings(settings))
+        player = Player(clients, TOPIC, board, users=options.users, seed=options.seed)
         carrying = asyncio.create_task(bridge.run())
         around = {
             asyncio.create_task(follow_page(streams, page, board.check, self._arrived))
@@ -163,9 +175,10 @@ class Demo:
         }
         around |= {
             asyncio.create_task(_never_ended(servers)),
-            asyncio.create_task(self._switch_redis_forever(servers)),
+            asyncio.create_task(controls.obey_forever()),
+            asyncio.create_task(gateway.failure()),
         }
-        playing = asyncio.create_task(self._play_once_joined(player))
+        playing = asyncio.create_task(self._play_once_joined(player, bridge))
         try:
             await self._until_asked({carrying, playing, *around})
             board.ending = "ending"
@@ -179,8 +192,20 @@ class Demo:
         finally:
             await _cancelled(carrying, playing, *around)
 
-    async def _play_once_joined(self, player: Player) -> None:
-        await self._board.numbers.joined.wait()
+    async def _served(self, settings: Settings, stage: Stage, stack: contextlib.AsyncExitStack) -> Gateway:
+        """The gateway, as `eventbridge serve --demo` runs it, with a stage. Raises `AddressUnavailable`."""
+        parts = GatewayContainer(settings=settings)
+        parts.more_routes.override(providers.Object(demo_page_routes(stage)))
+        gateway = Gateway(parts)
+        stack.push_async_callback(gateway.stop)
+        await gateway.start()
+        stack.push_async_callback(gateway.drain)
+        self._board.address = f"http://127.0.0.1:{gateway.port}/"
+        self._screen.opened(self._board.address)
+        return gateway
+
+    async def _play_once_joined(self, player: Player, bridge: KillableBridge) -> None:
+        await bridge.joined.wait()
         self._starting("waiting for the first event")
         await player.play(self._options.rate)
 
@@ -215,17 +240,16 @@ class Demo:
     def _missed(self) -> int:
         """Events that should be there by now."""
         check = self._board.check
-        return check.missing + (check.on_the_way if self._board.redis is RedisState.RUNS else 0)
+        return check.missing + (0 if self._board.broken else check.on_the_way)
 
     def verdict(self) -> tuple[str, bool]:
         """What the pages saw, in a sentence, and whether that is as promised."""
-        check, redis = self._board.check, self._board.redis
-        missing = self._missed
+        check, broken, missing = self._board.check, self._board.broken, self._missed
         text = f"{check.sent} events sent, {check.arrived} arrived: {missing} missing, {check.twice} twice"
         if check.late:
             text += f", {check.late} out of order"
-        if redis is not RedisState.RUNS and check.on_the_way:
-            text += f"; {check.on_the_way} more were waiting for Redis, which was stopped"
+        if broken and check.on_the_way:
+            text += f"; {check.on_the_way} more were waiting for {broken}"
         return text, not (missing or check.twice or check.late)
 
     def _starting(self, what: str) -> None:
@@ -238,31 +262,17 @@ class Demo:
         self._news.set()
         self._screen.arrived(page)
 
-    async def _switch_redis_forever(self, servers: EmbeddedServers) -> None:
-        board = self._board
-        while True:
-            await self._switch.wait()
-            if board.redis is RedisState.RUNS:
-                board.redis = RedisState.STOPPING
-                await servers.stop_redis()
-                board.redis, self._stopped_at = RedisState.STOPPED, time.monotonic()
-                self._note("Redis is stopped; r starts it again")
-            else:
-                board.redis = RedisState.STARTING
-                await servers.start_redis()
-                away = time.monotonic() - self._stopped_at
-                board.redis = RedisState.RUNS
-                waiting = board.check.on_the_way
-                self._recovery = _Recovery(board.check.sent, waiting)
-                self._note(f"Redis is back after {away:.1f} s; events waiting for it: {waiting}")
-            self._switch.clear()
+    def _back(self, what: str, away_seconds: float) -> None:
+        check = self._board.check
+        self._recoveries.append(_Recovery(what, check.sent, check.on_the_way))
+        self._note(f"{what} is back after {away_seconds:.1f} s; events waiting for it: {check.on_the_way}")
 
     def _see_recovery(self) -> None:
-        """Say it once when everything that had waited for Redis has arrived."""
-        recovery, check = self._recovery, self._board.check
-        if recovery is not None and check.settled(recovery.sent):
-            self._recovery = None
-            self._note(f"caught up: {recovery.waited} events had waited for Redis; {check}")
+        """Say it once when everything that had waited has arrived."""
+        check = self._board.check
+        for recovery in [recovery for recovery in self._recoveries if check.settled(recovery.sent)]:
+            self._recoveries.remove(recovery)
+            self._note(f"caught up: {recovery.waited} events had waited for {recovery.what}; {check}")
 
     async def _unless_asked(self, work: Awaitable[T]) -> T:
         """Await it, but no longer than until the end is asked for; raises `EndAsked` then."""
@@ -289,6 +299,13 @@ async def _cancelled(*tasks: asyncio.Future[Any]) -> None:
     await asyncio.wait(tasks)
 
 
-async def _shut_down(container: Container) -> None:
-    if (closing := container.shutdown_resources()) is not None:
-        await closing
+def _page_port(asked: int | None) -> int:
+    if asked is not None:
+        return asked
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", PAGE_PORT))
+        except OSError:
+            return 0
+    return PAGE_PORT

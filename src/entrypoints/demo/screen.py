@@ -8,6 +8,9 @@ from .board import Note, UserPage
 class Screen(Protocol):
     """Told of what happens; everything else it reads from the board."""
 
+    def opened(self, address: str) -> None:
+        """The page can be opened in a browser; comes before everything else."""
+
     def arrived(self, page: UserPage) -> None:
         """An event has arrived; it is the page's last one."""
 

@@ -15,6 +15,7 @@ from .errors import DemoFailed, ServersNotInstalled
 TOPIC = "genesis.session.events"
 """The topic that is played into; the mock cluster gives it four partitions."""
 
+_LOG = "servers.log"
 _START_SECONDS = 30.0
 _REPLY_SECONDS = 20.0
 _END_SECONDS = 8.0
@@ -56,7 +57,6 @@ class EmbeddedServers:
         self.kafka = ""
         """Address of the broker, host:port; known once started, as is Redis'."""
         self.redis_url = ""
-        self._log = self.directory / "servers.log"
         self._keeper: asyncio.subprocess.Process | None = None
 
     async def __aenter__(self) -> Self:
@@ -83,10 +83,10 @@ class EmbeddedServers:
         if self._keeper is not None:
             await self._keeper.wait()
 
-    def complaint(self) -> str:
-        """The end of what the servers have printed."""
+    def complaint(self, log_file: str = _LOG) -> str:
+        """The end of what the servers have printed, or what stands in another log file beside theirs."""
         with contextlib.suppress(OSError):
-            return self._log.read_text(errors="replace")[-1000:]
+            return (self.directory / log_file).read_text(errors="replace")[-1000:]
         return ""
 
     async def close(self) -> None:
@@ -99,7 +99,7 @@ class EmbeddedServers:
             shutil.rmtree(self.directory, ignore_errors=True)
 
     async def _start(self) -> None:
-        with self._log.open("wb") as log:
+        with (self.directory / _LOG).open("wb") as log:
             self._keeper = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",

@@ -13,9 +13,8 @@ from .plain_lines import PlainLines
 from .program import Demo, DemoOptions
 
 
-def show_demo(*, seconds: float | None, users: int, rate: float, seed: int) -> int:
+def show_demo(options: DemoOptions) -> int:
     """Run to the end; answers the exit code: 1 if anything was missing, came twice or out of order."""
-    options = DemoOptions(seconds=seconds, users=users, rate=rate, seed=seed)
     return asyncio.run(_show(options))
 
 
@@ -25,7 +24,7 @@ async def _show(options: DemoOptions) -> int:
     screen = (
         LiveTable(board, console)
         if sys.stdout.isatty() and not console.is_dumb_terminal
-        else PlainLines(sys.stdout)
+        else PlainLines(sys.stdout, sys.stderr)
     )
     demo = Demo(options, board, screen)
     try:

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable
 
+from ...adapters.http.demo_page import SentEvent
 from ...adapters.kafka.client_manager import KafkaClientManager
 from ...adapters.redis.history import StreamEntry
 from ...adapters.redis.sse_service import RedisSSEService
@@ -50,11 +51,12 @@ class Player:
                     event = next(self._samples)
                     if self._white_list.allows(event.event_type):
                         envelope = json.loads(event.value)
-                        self._board.check.send(envelope["aggregate_id"], envelope["event_id"])
+                        sent = SentEvent(envelope["event_id"], envelope["aggregate_id"])
+                        self._board.check.send(sent.session_id, sent.event_id)
+                        self._board.produced[event.user_id].add(sent)
                     await producer.send_and_wait(
                         self._topic, event.value, key=event.key, headers=list(event.headers)
                     )
-                    self._board.records_stored += 1
                 due = max(due + 1 / rate, time.monotonic() - 1)
                 await self._pause(due - time.monotonic())
         finally:

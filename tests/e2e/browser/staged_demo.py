@@ -28,21 +28,24 @@ class Stage:
     """Two users; Redis can be stopped and started."""
 
     def __init__(self) -> None:
-        self.produced: dict[str, list[SentEvent]] = {ADA: [], BOB: []}
+        self.starting = ""
+        self._produced: dict[str, list[SentEvent]] = {ADA: [], BOB: []}
         self.redis_runs = True
 
     def users(self) -> Sequence[StageUser]:
-        return (StageUser(ADA, "Ada"), StageUser(BOB, "Bob"))
+        return () if self.starting else (StageUser(ADA, "Ada"), StageUser(BOB, "Bob"))
 
-    def sent(self, user_id: str) -> Sequence[SentEvent]:
-        return self.produced[user_id]
+    def produced(self, user_id: str) -> int:
+        return len(self._produced[user_id])
+
+    def sent(self, user_id: str, after: int, limit: int) -> tuple[int, Sequence[SentEvent]]:
+        return after, self._produced[user_id][after : after + limit]
 
     def conditions(self) -> Mapping[str, str]:
-        return (
-            {"redis": "runs", "circuit": "closed"}
-            if self.redis_runs
-            else {"redis": "is stopped", "circuit": "open"}
-        )
+        redis = {"redis": "runs", "circuit": "closed"}
+        if not self.redis_runs:
+            redis = {"redis": "is stopped", "circuit": "open"}
+        return {**redis, "bridge": "runs", "starting": self.starting}
 
     def actions(self) -> Sequence[StageAction]:
         if self.redis_runs:
@@ -56,7 +59,7 @@ class Stage:
         return True
 
     def produce(self, number: int, session: str = "s-1", user: str = ADA) -> None:
-        self.produced[user].append(SentEvent(f"event-{number}", session))
+        self._produced[user].append(SentEvent(f"event-{number}", session))
 
 
 class Stream:

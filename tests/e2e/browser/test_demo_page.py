@@ -16,7 +16,7 @@ WIDTHS = [(360, 740), (390, 844), (1280, 800), (1440, 900)]
 
 
 async def proof(page: Page) -> dict[str, int]:
-    names = ("produced", "shown", "on-the-way", "missing", "twice", "resets")
+    names = ("produced", "shown", "on-the-way", "missing", "repeated", "resets")
     return {name: int(await page.locator(f"#{name}").inner_text()) for name in names}
 
 
@@ -40,7 +40,7 @@ async def test_the_page_proves_that_everything_produced_is_shown_once(profile: B
             "shown": 4,
             "on-the-way": 1,
             "missing": 0,
-            "twice": 0,
+            "repeated": 0,
             "resets": 0,
         }
         await expect(page.locator("#state")).to_have_text("live")
@@ -59,7 +59,7 @@ async def test_the_page_tells_what_is_missing_and_what_came_twice(profile: Brows
         for number in (1, 3, 3):
             stream.event(number)
 
-        await expect(page.locator("#verdict")).to_have_text("1 missing, 1 twice")
+        await expect(page.locator("#verdict")).to_have_text("1 missing, 1 repeated")
 
         await expect(page.locator("#events li")).to_have_count(2)
 
@@ -77,7 +77,7 @@ async def test_what_comes_again_after_a_reset_is_no_repeat(profile: BrowserConte
         stream.event(1)
         stream.event(2)
 
-        await expect(page.locator("#verdict")).to_have_text("0 missing, 0 twice")
+        await expect(page.locator("#verdict")).to_have_text("0 missing, 0 repeated")
         await expect(page.locator("#resets")).to_have_text("1")
 
         await expect(page.get_by_role("alert")).to_contain_text("Reset (trimmed)")

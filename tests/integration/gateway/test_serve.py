@@ -172,6 +172,24 @@ async def test_without_authentication_it_says_so_loudly(redis_url: str) -> None:
     assert nobody[0] == 400
 
 
+async def test_the_demos_page_is_served_where_it_is_asked_for_and_needs_no_tokens(redis_url: str) -> None:
+    values = settings(redis_url)
+    port = int(values["GATEWAY__PORT"])
+    with_tokens = await asyncio.to_thread(eventbridge, "serve", "--demo", settings=values)
+    with running_bridge(values | {"GATEWAY__AUTH": "none"}, "--demo", command="serve") as serving:
+        await said(serving, "streams are served")
+        page = await answer_of(port, "/")
+        script = await answer_of(port, "/demo.js")
+        stage = await answer_of(port, "/demo/stage")
+
+    assert with_tokens.returncode == 2
+    assert "--demo wants gateway.auth=none" in with_tokens.stderr
+    assert b"<title>EventBridge" in page[2]
+    assert page[1]["content-security-policy"].startswith("default-src 'none'")
+    assert script[1]["content-type"].startswith("text/javascript")
+    assert stage[0] == 404
+
+
 async def test_no_secret_is_in_any_line(redis_server: NewRedis) -> None:
     redis = redis_server(requirepass="hunter2-of-redis")
     planted = token(new_user())

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from eventbridge.domain.delivery import Partition
-from eventbridge.entrypoints.demo.board import Board, RedisState, age_text, pages_for, snippet
+from eventbridge.entrypoints.demo.board import Board, BridgeState, RedisState, age_text, pages_for, snippet
 from eventbridge.entrypoints.demo.live_table import picture
 from eventbridge.entrypoints.demo.plain_lines import PlainLines
 
@@ -15,6 +15,7 @@ from eventbridge.entrypoints.demo.plain_lines import PlainLines
 @pytest.fixture
 def board() -> Board:
     board = Board(pages_for([f"user {number}" for number in range(6)]), starting="", keyboard=True)
+    board.address, board.bridge = "http://127.0.0.1:8080/", BridgeState.RUNS
     page = board.pages[0]
     page.events, page.event_type, page.age_ms = 12, "Genesis.Session.Theme.Proposed", 8
     page.text = snippet({"title": "字里行间的雨", "version": 2})
@@ -39,7 +40,8 @@ def test_the_table_shows_what_a_page_got_and_how_the_bridge_is(board: Board) -> 
     assert "circuit closed" in text
     assert "published 7" in text
     assert "duplicates 3" in text
-    assert "r stops Redis  q ends" in text
+    assert "r stops Redis  k kills the bridge  q ends" in text
+    assert lines[0].startswith("EventBridge  http://127.0.0.1:8080/")
 
 
 @pytest.mark.parametrize("width", [30, 40, 59, 60, 80, 109, 110, 200])
@@ -70,7 +72,6 @@ def test_a_stopped_redis_a_halted_partition_and_a_lost_event_are_told(board: Boa
     board.redis = RedisState.STOPPED
     board.numbers.circuit("half_open", 1.0)
     board.numbers.halted(Partition("genesis", 3), "lost")
-    board.records_stored = 9
     board.check.send("session", "a")
     board.check.send("session", "b")
     board.check.arrive("session", "b")
@@ -80,15 +81,32 @@ def test_a_stopped_redis_a_halted_partition_and_a_lost_event_are_told(board: Boa
     assert "circuit half-open" in text
     assert "Redis is stopped" in text
     assert "genesis/3 is halted: lost" in text
-    assert "lag 9" in text
     assert "1 missing, 0 twice" in text
     assert "r starts Redis again" in text
+
+
+def test_a_killed_bridge_and_what_waits_for_it_are_told(board: Board) -> None:
+    board.bridge = BridgeState.KILLED
+
+    text = "\n".join(drawn(board, 80, 24))
+
+    assert "Bridge  was killed" in text
+    assert "k starts the bridge again" in text
+    assert board.broken == "the bridge, which was killed"
+
+
+def test_the_first_line_in_a_pipe_is_the_page() -> None:
+    out, err = io.StringIO(), io.StringIO()
+
+    PlainLines(out, err).opened("http://127.0.0.1:8080/")
+
+    assert out.getvalue().startswith("Open http://127.0.0.1:8080/ in a browser")
 
 
 def test_a_line_in_a_pipe_tells_user_event_age_and_text(board: Board) -> None:
     out = io.StringIO()
 
-    PlainLines(out).arrived(board.pages[0])
+    PlainLines(out, io.StringIO()).arrived(board.pages[0])
 
     _time, *words = out.getvalue().split()
     assert words[:4] == ["Ada", "Genesis.Session.Theme.Proposed", "8", "ms"]

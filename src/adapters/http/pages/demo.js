@@ -19,6 +19,7 @@ let stage = null;
 let reconnects = -1;
 let staged; // whether there is a stage; undefined until that is known
 let stale = false;
+let connection = "nobody";
 
 function follow(chosen) {
   source?.close();
@@ -106,15 +107,18 @@ function text(name, words) {
 
 const STATES = {
   nobody: "no user chosen",
+  starting: "starting",
   connecting: "connecting",
   live: "live",
   stale: "stale: Redis is away",
   reconnecting: "reconnecting",
   dropped: "dropped",
+  frozen: "frozen",
   ended: "ended by the gateway",
 };
 
 function show(state) {
+  if (state !== "frozen") connection = state;
   put("state", STATES[state]);
   at("state").dataset.state = state;
 }
@@ -129,13 +133,12 @@ function draw() {
   put("produced", numbers.produced);
   put("shown", numbers.shown);
   put("on-the-way", numbers.onTheWay);
-  for (const name of ["missing", "twice", "resets"]) {
+  for (const name of ["missing", "repeated", "resets"]) {
     put(name, numbers[name]);
     at(name).className = numbers[name] ? (name === "resets" ? "told" : "some") : "zero";
   }
-  const wrong = numbers.missing + numbers.twice > 0;
-  put("verdict", user ? `${numbers.missing} missing, ${numbers.twice} twice` : "");
-  at("verdict").classList.toggle("wrong", wrong);
+  put("verdict", user ? `${numbers.missing} missing, ${numbers.repeated} repeated` : stage?.starting ?? "");
+  at("verdict").classList.toggle("wrong", numbers.missing + numbers.repeated > 0);
   put("position", position ?? "–");
   put("reconnects", Math.max(0, reconnects));
   plot.draw();
@@ -148,24 +151,30 @@ async function poll() {
   if (answer?.status === 404) return false;
   if (!answer?.ok) return staged;
   const told = await answer.json();
-  const first = stage === null;
   stage = told;
-  if (first) choices(told.users);
+  if (user === null) {
+    if (told.users.length) choices(told.users);
+    else show("starting");
+  }
   if (asked.user === user && asked.known === known) {
-    known += told.sent.length;
+    known = told.before + told.sent.length;
     proof.produced(told.sent);
   }
-  put("redis", told.redis);
-  put("circuit", told.circuit);
-  at("redis").dataset.tone = told.redis === "runs" ? "good" : "bad";
-  at("circuit").dataset.tone = told.circuit === "closed" ? "good" : "bad";
+  condition("redis", told.redis, "runs");
+  condition("bridge", told.bridge, "runs");
+  condition("circuit", told.circuit, "closed");
   actions(told.actions);
   return true;
 }
 
+function condition(id, words, good) {
+  put(id, words);
+  at(id).dataset.tone = words === good ? "good" : "bad";
+}
+
 function choices(users) {
   at("user").replaceChildren(...users.map(({ id, name }) => new Option(name, id)));
-  if (users.length) follow(users[0].id);
+  follow(users[0].id);
 }
 
 function actions(offered) {
@@ -209,9 +218,12 @@ at("drop").addEventListener("click", () => {
   const dropped = user;
   setTimeout(() => dropped === user && connect(), DROP_MS);
 });
-at("freeze").addEventListener("click", () => {
+at("freeze").addEventListener("click", async () => {
+  show("frozen");
+  await new Promise((painted) => requestAnimationFrame(() => setTimeout(painted)));
   const until = performance.now() + FREEZE_MS;
   while (performance.now() < until);
+  show(connection);
 });
 
 async function turn() {

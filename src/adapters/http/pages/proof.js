@@ -58,6 +58,6 @@ export class Proof {
       });
     }
     const shown = this.#produced ? this.#produced - missing - onTheWay : this.#shown.size;
-    return { produced: this.#produced, shown, missing, onTheWay, twice: this.repeated, resets: this.resets };
+    return { produced: this.#produced, shown, missing, onTheWay, repeated: this.repeated, resets: this.resets };
   }
 }
