@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
-from playwright.async_api import BrowserContext, Page
+import pytest
+from playwright.async_api import Browser, BrowserContext, Page
 
 from tests.e2e.browser.gateways import WITH_TOKENS, Gateway, known_user, publish, running_gateway, token
 from tests.e2e.browser.scripted_server import ScriptedServer
 from tests.e2e.browser.tabs import Tab, open_tab
+from tests.integration.entrypoints.processes import running_bridge
+from tests.integration.faults.oracle import envelope
+from tests.integration.kafka.members import producing
+from tests.servers.embedded import EmbeddedKafka
 
 LISTEN = """
 (url) => {
@@ -17,7 +26,11 @@ LISTEN = """
   window.source = new EventSource(url);
   source.onopen = () => states.push("open");
   source.onerror = () => states.push(source.readyState === EventSource.CLOSED ? "closed" : "waiting");
-  source.addEventListener("Genesis.Session.Started", ({ data }) => seen.push(JSON.parse(data).number));
+  const show = ({ data }) => {
+    const { number, payload } = JSON.parse(data);
+    seen.push(number ?? payload.number);
+  };
+  for (const kind of ["Started", "Theme.Proposed"]) source.addEventListener(`Genesis.Session.${kind}`, show);
   for (const kind of ["reset", "stale", "fresh"]) source.addEventListener(kind, () => seen.push(kind));
 }
 """
@@ -47,6 +60,77 @@ async def test_an_event_source_goes_on_exactly_after_the_gateway_was_killed(
         await publish(gateway.redis, user, 5)
 
         await tab.until_seen(1, 2, 3, 4, 5)
+
+
+@pytest.mark.timeout(120)
+async def test_a_page_misses_and_repeats_nothing_when_the_bridge_is_killed(
+    profile: BrowserContext, server: ScriptedServer
+) -> None:
+    """Rows 5 and 17 as a page sees them: from Kafka's log to what is shown."""
+    with EmbeddedKafka() as kafka, running_gateway(server.url) as gateway:
+        kafka.create_topic("events")
+        user = await known_user(gateway.redis)
+        settings = {
+            "KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap,
+            "KAFKA__TOPICS": "events",
+            "REDIS__URL": gateway.redis.url,
+        }
+        tab = await listening(profile, server, gateway, user)
+
+        async def produce(*numbers: int) -> None:
+            async with producing(kafka.bootstrap) as producer:
+                for number in numbers:
+                    await producer.send("events", envelope(user, {"number": number}), partition=0)
+
+        with running_bridge(settings) as bridge:
+            await produce(*range(1, 101))
+            await tab.until("seen.length > 0")
+            bridge.process.kill()
+        await produce(*range(101, 201))
+        # Its own group: in the other one the dead member keeps the partitions for the time of its session.
+        with running_bridge(settings | {"KAFKA__GROUP_ID": "another"}):
+            await tab.until_seen(*range(1, 201))
+
+
+@pytest.mark.parametrize("through", ["EventSource", "the client"])
+async def test_a_tab_that_slept_goes_on_exactly_where_it_was(
+    browser: Browser, profile: BrowserContext, server: ScriptedServer, through: str
+) -> None:
+    """While it slept its connection died, and events went by."""
+    with running_gateway(server.url) as gateway:
+        user = await known_user(gateway.redis)
+        if through == "EventSource":
+            tab = await listening(profile, server, gateway, user)
+        else:
+            url = f"{gateway.url}/events?user={user}"
+            tab = await open_tab(profile, server.url, user=user, url=url, share="none")
+            await tab.until("stream.position !== null")
+        await publish(gateway.redis, user, 1)
+        await tab.until_seen(1)
+
+        async with asleep(browser):
+            await publish(gateway.redis, user, 2)
+            gateway.kill()
+            await asyncio.to_thread(gateway.start)
+            await publish(gateway.redis, user, 3)
+        await publish(gateway.redis, user, 4)
+
+        await tab.until_seen(1, 2, 3, 4)
+
+
+@asynccontextmanager
+async def asleep(browser: Browser) -> AsyncIterator[None]:
+    """All of the browser's processes stand still, as while the laptop's lid is closed."""
+    session = await browser.new_browser_cdp_session()
+    processes = (await session.send("SystemInfo.getProcessInfo"))["processInfo"]
+    await session.detach()
+    try:
+        for process in processes:
+            os.kill(int(process["id"]), signal.SIGSTOP)
+        yield
+    finally:
+        for process in processes:
+            os.kill(int(process["id"]), signal.SIGCONT)
 
 
 async def test_an_event_source_goes_on_exactly_after_the_gateway_was_stopped(
