@@ -30,6 +30,7 @@ Without fixtures every server is a context manager:
         redis.output()                   # what it printed
 
 The verbs block; in a coroutine that must go on meanwhile: `await asyncio.to_thread(kafka.restart)`.
+In front of other ports: `AsgiServer` (an application on uvicorn or granian), `web_proxies` (nginx, Caddy).
 Apache Kafka's jars come from `scripts/fetch-kafka` (once, by Maven); a broker is up in about 3 s.
 
 `EVENTBRIDGE_TEST_SERVERS` = `containers` | `processes` | `embedded` chooses what the shared servers run
