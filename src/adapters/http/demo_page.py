@@ -48,11 +48,13 @@ class StageUser(msgspec.Struct, frozen=True):
 
 
 class StageAction(msgspec.Struct, frozen=True):
-    """Something that the page can ask for now."""
+    """A button of the page."""
 
     name: str
     label: str
     """On the button, such as `Stop Redis`."""
+    possible: bool = True
+    """False while it is being done; the button stays."""
 
 
 class DemoStage(Protocol):
@@ -74,7 +76,7 @@ class DemoStage(Protocol):
         one) and `starting` (what is waited for before the first event, or nothing)."""
 
     def actions(self) -> Sequence[StageAction]:
-        """What can be asked for now; none, and the page has no such buttons."""
+        """The buttons, each always at the same place; none, and the page has no such buttons."""
 
     async def act(self, action: str) -> bool:
         """Do it; False where there is no such action now."""

@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from ...adapters.http.demo_page import StageAction
 from .board import Board, BridgeState, RedisState
 from .killable_bridge import KillableBridge
 from .servers import EmbeddedServers
@@ -11,11 +12,16 @@ from .servers import EmbeddedServers
 STOP_REDIS, START_REDIS = "stop-redis", "start-redis"
 KILL_BRIDGE, START_BRIDGE = "kill-bridge", "start-bridge"
 
-_LABELS = {
-    STOP_REDIS: "Stop Redis",
-    START_REDIS: "Start Redis",
-    KILL_BRIDGE: "Kill the bridge",
-    START_BRIDGE: "Start the bridge",
+_REDIS = {
+    RedisState.RUNS: StageAction(STOP_REDIS, "Stop Redis"),
+    RedisState.STOPPING: StageAction(STOP_REDIS, "Redis is stopping", possible=False),
+    RedisState.STOPPED: StageAction(START_REDIS, "Start Redis"),
+    RedisState.STARTING: StageAction(START_REDIS, "Redis is starting", possible=False),
+}
+_BRIDGE = {
+    BridgeState.RUNS: StageAction(KILL_BRIDGE, "Kill the bridge"),
+    BridgeState.KILLED: StageAction(START_BRIDGE, "Start the bridge"),
+    BridgeState.STARTING: StageAction(START_BRIDGE, "The bridge is starting", possible=False),
 }
 
 
@@ -38,14 +44,15 @@ class Controls:
         self._asked: asyncio.Queue[tuple[str, asyncio.Future[bool]]] = asyncio.Queue()
         self._stopped_at = 0.0
 
-    def offered(self) -> dict[str, str]:
-        """What can be asked for now, by name, each with its label."""
+    def buttons(self) -> Sequence[StageAction]:
+        """One for Redis, one for the bridge; none before the first event and once the end was asked for."""
         if self._board.starting or self._board.ending:
-            return {}
-        redis = {RedisState.RUNS: STOP_REDIS, RedisState.STOPPED: START_REDIS}
-        bridge = {BridgeState.RUNS: KILL_BRIDGE, BridgeState.KILLED: START_BRIDGE}
-        names = (redis.get(self._board.redis), bridge.get(self._board.bridge))
-        return {name: _LABELS[name] for name in names if name is not None}
+            return ()
+        return (_REDIS[self._board.redis], _BRIDGE[self._board.bridge])
+
+    def can(self, name: str) -> bool:
+        """Whether it can be asked for now."""
+        return any(button.name == name and button.possible for button in self.buttons())
 
     def ask(self, name: str) -> asyncio.Future[bool]:
         """Have it done; answers, in the end, whether it could be."""
@@ -63,7 +70,7 @@ class Controls:
         }
         while True:
             name, done = await self._asked.get()
-            possible = name in self.offered()
+            possible = self.can(name)
             if possible:
                 await acts[name]()
             if not done.done():

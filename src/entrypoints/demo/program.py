@@ -120,7 +120,7 @@ class Demo:
             self._end()
         elif self._controls is not None:
             for action in _ACTIONS.get(key.lower(), ()):
-                if action in self._controls.offered():
+                if self._controls.can(action):
                     self._controls.ask(action)
 
     def _end(self) -> None:

@@ -39,8 +39,8 @@ class Stage:
         }
 
     def actions(self) -> Sequence[StageAction]:
-        """What can be asked for now."""
-        return [StageAction(name, label) for name, label in self._controls.offered().items()]
+        """The buttons."""
+        return self._controls.buttons()
 
     async def act(self, action: str) -> bool:
         """Do it, if it can be done now."""

@@ -49,7 +49,7 @@ async def proof(page: Page) -> dict[str, int]:
 
 
 async def press(page: Page, name: str) -> None:
-    await page.get_by_role("button", name=name, exact=True).click()
+    await page.get_by_role("button", name=name, exact=True).press("Enter")
 
 
 async def shows(page: Page, **words: str) -> None:
@@ -94,13 +94,15 @@ async def test_a_person_breaks_everything_by_the_pages_buttons_and_nothing_is_mi
         await shows(page, redis="is stopped", circuit="open", state="stale: Redis is away")
         await expect(page.locator("#on-the-way")).not_to_have_text("0")
         await photographed(page, "redis-stopped")
-        await press(page, "Start Redis")
+        start = page.get_by_role("button", name="Start Redis")
+        await expect(start).to_be_focused()
+        await start.press("Space")
         await shows(page, redis="runs", circuit="closed", state="live")
         await caught_up(page)
 
         await press(page, "Kill the bridge")
         await shows(page, bridge="was killed")
-        await expect(page.get_by_role("button", name="Start the bridge")).to_be_visible()
+        await expect(page.get_by_role("button", name="Start the bridge")).to_be_focused()
         await shows(page, bridge="runs")
         await caught_up(page)
 

@@ -177,28 +177,33 @@ function choices(users) {
   follow(users[0].id);
 }
 
+// The buttons stay, and with them the focus; what they do changes.
 function actions(offered) {
-  const names = offered.map(({ name }) => name).join();
-  const buttons = at("buttons");
-  if (buttons.dataset.names === names) return;
-  buttons.dataset.names = names;
-  const had = document.activeElement?.dataset?.action;
-  for (const old of buttons.querySelectorAll("[data-action]")) old.remove();
-  for (const { name, label } of offered) {
-    const button = text("button", label);
-    button.type = "button";
+  const buttons = [...at("buttons").querySelectorAll("[data-action]")];
+  offered.forEach(({ name, label, possible }, index) => {
+    const button = buttons[index] ?? actionButton();
     button.dataset.action = name;
-    button.addEventListener("click", () => act(button, name));
-    buttons.append(button);
-  }
-  if (had) (buttons.querySelector(`[data-action="${had}"]`) ?? buttons.querySelector("[data-action]"))?.focus();
+    if (button.textContent !== label) button.textContent = label;
+    button.ariaDisabled = String(!possible); // not disabled: that would take the focus away
+  });
+  for (const button of buttons.slice(offered.length)) button.remove();
 }
 
-async function act(button, name) {
-  if (button.ariaBusy === "true") return;
-  button.ariaBusy = "true"; // not disabled: that would take the focus away
-  const answer = await fetch(`demo/actions/${encodeURIComponent(name)}`, { method: "POST" }).catch(() => null);
+function actionButton() {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.addEventListener("click", () => act(button));
+  at("buttons").append(button);
+  return button;
+}
+
+async function act(button) {
+  if (button.ariaDisabled === "true" || button.ariaBusy === "true") return;
+  button.ariaBusy = "true";
+  const { action } = button.dataset;
+  const answer = await fetch(`demo/actions/${encodeURIComponent(action)}`, { method: "POST" }).catch(() => null);
   if (!answer?.ok) note(`“${button.textContent}” did not work.`);
+  await turn();
   button.ariaBusy = null;
 }
 
