@@ -9,9 +9,8 @@ from typing import TypeVar
 from ..domain.circuit_breaker import Permit
 from ..domain.delivery import Answer, Applied, Batch, Entry
 from ..domain.envelope import Event
-from ..domain.message import SSEMessage
 from ..domain.routing import EventScope, Target, shard_of
-from ..domain.trimming import to_message
+from ..domain.trimming import shown_data, to_message
 from .cause_log import CauseLog
 from .errors import CircuitOpen, SinkUnavailable
 from .ports import Clock, EventSink, Record, Telemetry
@@ -21,6 +20,9 @@ T = TypeVar("T")
 
 BACKOFF_SECONDS = (0.05, 1.0)
 """First and longest wait before a batch is tried again, doubled between (DELIVERY.md 4.9)."""
+
+MAX_ROUTES = 16_384
+"""Users whose shard is remembered, some 3 MB; more begin anew."""
 
 
 class Publisher:
@@ -49,29 +51,42 @@ class Publisher:
         self._max_message_bytes = max_message_bytes
         self._waits_for_sink = waits_for_sink
         self._causes = causes
+        self._routes: dict[str, tuple[int, Target]] = {}
 
     @property
     def shards(self) -> int:
         """The sink's shards."""
         return self._sink.shards
 
-    def message(self, event: Event) -> SSEMessage:
-        """What a page receives of the event."""
-        return to_message(event, max_bytes=self._max_message_bytes)
-
     def route(self, record: Record, event: Event, traceparent: str | None) -> tuple[int, Entry]:
         """The event's shard, and its entry for the stream of its user."""
-        message = self.message(event)
-        target = Target(EventScope.USER, event.user_id)
-        entry = Entry(record.offset, target, message.event, message.data, record.timestamp, traceparent)
-        return shard_of(target.id, self._sink.shards), entry
+        route = self._routes.get(event.user_id)
+        if route is None:
+            route = self._remember(event.user_id)
+        shard, target = route
+        entry = Entry(
+            record.offset,
+            target,
+            event.event_type,
+            shown_data(event, self._max_message_bytes),
+            record.timestamp,
+            traceparent,
+        )
+        return shard, entry
+
+    def _remember(self, user_id: str) -> tuple[int, Target]:
+        if len(self._routes) == MAX_ROUTES:
+            self._routes.clear()
+        target = Target(EventScope.USER, user_id)
+        route = self._routes[user_id] = shard_of(user_id, self._sink.shards), target
+        return route
 
     async def publish_event(self, event: Event) -> str:
         """Publish one event that has no source position, once; answers its position in the stream.
 
         Raises `SinkUnavailable`: then it may or may not be there.
         """
-        message = self.message(event)
+        message = to_message(event, max_bytes=self._max_message_bytes)
         return await self._attempt(
             lambda: self._sink.publish_event(event.user_id, message), wait=self._waits_for_sink
         )

@@ -68,21 +68,21 @@ class EventFilter:
                 # What the decoder skips or leaves raw, it does not check for UTF-8.
                 str(value, "utf-8")
             head = read_head(value)
-            verdict = self._verdict(head.event_type)
+            verdict = self._remembered.get(head.event_type)
+            if verdict is None:
+                verdict = self._verdict(head.event_type)
             if verdict is True:
                 event = accept(head, correlation_id)
                 if event is not None:
                     return event
-            elif verdict is not False:
+                return examine(present(read_members(value)), correlation_id)
+            if verdict is not False:
                 return verdict
         except (ValueError, RecursionError):
             pass
         return self._look_closely(value, correlation_id)
 
     def _verdict(self, event_type: str) -> Filtered | bool:
-        verdict = self._remembered.get(event_type)
-        if verdict is not None:
-            return verdict
         if len(event_type) > MAX_EVENT_TYPE_LENGTH:
             return Filtered(event_type[:MAX_EVENT_TYPE_LENGTH])
         verdict = is_dotted_name(event_type) if self._white_list.allows(event_type) else Filtered(event_type)
@@ -102,7 +102,9 @@ class EventFilter:
                 )
             envelope = present(read_members(value))
             event_type = text_of(envelope["event_type"]) if "event_type" in envelope else None
-            verdict = None if event_type is None else self._verdict(event_type)
+            verdict = None
+            if event_type is not None:
+                verdict = self._remembered.get(event_type) or self._verdict(event_type)
             return verdict if isinstance(verdict, Filtered) else examine(envelope, correlation_id)
         except UnicodeDecodeError as error:
             return _refusal(RejectionReason.NOT_UTF8, f"must be UTF-8: {error.reason} (byte {error.start})")

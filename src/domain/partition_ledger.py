@@ -254,7 +254,7 @@ class PartitionLedger:
 
 def chunks(entries: Sequence[Entry]) -> list[Sequence[Entry]]:
     """Cut one shard's entries into calls of at most MAX_BATCH_ENTRIES and about MAX_BATCH_BYTES."""
-    if len(entries) <= MAX_BATCH_ENTRIES and sum(len(entry.data) for entry in entries) <= MAX_BATCH_BYTES:
+    if len(entries) <= MAX_BATCH_ENTRIES and sum([len(entry.data) for entry in entries]) <= MAX_BATCH_BYTES:
         return [entries]
     cut: list[Sequence[Entry]] = []
     start = size = 0

@@ -22,12 +22,15 @@ class EventScope(enum.StrEnum):
     TOPIC = "topic"
     GLOBAL = "global"
 
+    # The string's, as equality is: an enumeration's own is written in Python, and costs each event time.
+    __hash__ = str.__hash__
+
 
 class TargetError(EventBridgeError, ValueError):
     """An id that cannot name a target: empty, too long, or no Unicode text."""
 
 
-class Target(msgspec.Struct, frozen=True, gc=False):
+class Target(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     """One receiver of messages: a scope, and the id within it (for a user the canonical UUID)."""
 
     scope: EventScope

@@ -1,8 +1,9 @@
 """Why a record does not become an event: filtered or rejected, in words for the producer's developer."""
 
 import enum
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 RECORD: Final = "record"
 """The ``field`` of a violation that concerns the record as a whole."""
@@ -24,8 +25,7 @@ class RejectionReason(enum.StrEnum):
     INVALID_FIELD = "invalid_field"
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
+class Violation(msgspec.Struct, frozen=True, gc=False):
     """One broken rule: the dotted path of the field, the rule, and what stood there.
 
     ``rule`` reads on after the field's name ("must be a UUID"); it is None where the field is missing.
@@ -48,16 +48,14 @@ class Violation:
         return self.message
 
 
-@dataclass(frozen=True, slots=True)
-class Filtered:
+class Filtered(msgspec.Struct, frozen=True, gc=False):
     """A well-formed record that users do not see: normal traffic. ``event_type`` is cut at 255 characters."""
 
     event_type: str
     reason: str = "not_allowed"
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(msgspec.Struct, frozen=True, gc=False):
     """A malformed or invalid record, with every violation found, in the order of the envelope's fields.
 
     The ids are those that could be read and are valid, for logs.
@@ -89,6 +87,8 @@ def quoted(text: str) -> str:
 
     What is cut off leaves an ellipsis.
     """
+    if len(text) <= QUOTED_CHARACTERS and text.isprintable():
+        return text
     escaped = "".join(
         character if character.isprintable() else ascii(character)[1:-1]
         for character in text[: QUOTED_CHARACTERS + 1]

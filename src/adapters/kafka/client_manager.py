@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError
 
 from ...application.errors import SourceMisconfigured
 from .bounded_decompression import bound_decompression
+from .fast_checksums import check_fast
 from .foreign_errors import refusal
 from .oauth_tokens import EndpointToken, FileToken, TokenEndpoint
 from .settings import KafkaSettings
@@ -60,7 +61,7 @@ class KafkaClientManager:
             enable_auto_commit=False,
             auto_offset_reset="none",
             isolation_level="read_committed",
-            check_crcs=True,
+            check_crcs=not check_fast(),
             fetch_max_bytes=settings.fetch_max_bytes,
             max_partition_fetch_bytes=settings.max_partition_fetch_bytes,
             fetch_max_wait_ms=_ms(settings.fetch_max_wait_seconds),

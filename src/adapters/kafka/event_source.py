@@ -16,7 +16,7 @@ from .bounded_questions import answer, known_topic
 from .client_manager import KafkaClientManager
 from .consumer_watch import ConsumerWatch
 from .foreign_errors import described, translated
-from .inside_aiokafka import close, stored_commits
+from .inside_aiokafka import close, hand_out_plainly, stored_commits
 from .partition_reader import PartitionReader
 from .unbroken_start import started
 
@@ -184,6 +184,7 @@ class KafkaEventSource:
         except BaseException:
             await close(consumer, self._settings.stop_limit_seconds)
             raise
+        hand_out_plainly(consumer)
         self._consumer = consumer
         self._rebalancing = True
         consumer.subscribe(list(self._settings.topics), listener=_Rebalance(self, consumer))

@@ -1,6 +1,7 @@
 """What aiokafka 0.14 can do but does not offer: all uses of its inner parts are here."""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -36,16 +37,24 @@ def fetching_ended(consumer: AIOKafkaConsumer) -> bool:
     return bool(fetcher.error_future.done())
 
 
-def hand_out_plainly(consumer: AIOKafkaConsumer, partition: TopicPartition) -> None:
-    """Have the next poll give what was fetched of a partition as the decoder's own records.
+def hand_out_plainly(consumer: AIOKafkaConsumer) -> None:
+    """Have a consumer, once it is started, give what it fetches as the decoder's own records.
 
     They have the offset, timestamp, key, value and headers of a `ConsumerRecord`; building those would
-    cost as much as decoding does. What is fetched during a poll still comes as `ConsumerRecord`s.
+    cost as much as decoding does.
     """
     fetcher: Any = consumer._fetcher
-    fetched = getattr(fetcher._records.get(partition), "_partition_records", None)
-    if fetched is not None:
-        fetched._consumer_record = _as_decoded
+    fetcher._records = _Fetched(fetcher._records)
+
+
+class _Fetched(OrderedDict[TopicPartition, Any]):
+    """What was fetched, by partition: records, or an error."""
+
+    def __setitem__(self, partition: TopicPartition, fetched: Any) -> None:  # noqa: ANN401 - aiokafka is untyped
+        records = getattr(fetched, "_partition_records", None)
+        if records is not None:
+            records._consumer_record = _as_decoded
+        super().__setitem__(partition, fetched)
 
 
 def _as_decoded(_partition: TopicPartition, record: Any) -> Any:  # noqa: ANN401 - aiokafka is untyped

@@ -26,7 +26,6 @@ from ...application.errors import (
 from ...application.ports import LogBounds, Polled, Record
 from ...domain.delivery import Partition
 from .foreign_errors import described, translated
-from .inside_aiokafka import hand_out_plainly
 
 log = logging.getLogger(__name__)
 
@@ -223,7 +222,6 @@ class PartitionReader:
         """aiokafka's records; after a failure one by one, so that what comes before the bad one is had."""
         timeout_ms = round(limit_seconds * 1000)
         if not self._failures:
-            hand_out_plainly(self._consumer, self._tp)
             found = await self._consumer.getmany(self._tp, timeout_ms=timeout_ms, max_records=max_records)
             whole: Sequence[Any] = found.get(self._tp, ())
             return whole

@@ -1,6 +1,5 @@
 """The names of all keys and channels (DELIVERY.md 3): public, other programs may read them."""
 
-from functools import lru_cache
 from urllib.parse import quote
 
 from ...domain.delivery import Partition
@@ -28,7 +27,6 @@ def live(shard: int) -> str:
     return f"eb:{{{shard}}}:live"
 
 
-@lru_cache(maxsize=16_384)
 def stream(shard: int, target: Target) -> str:
     """The target's stream. Raises `TargetError` where the id cannot name one."""
     return f"eb:{{{shard}}}:{target_name(target)}"

@@ -26,6 +26,9 @@ SHARDED_CHANNELS_SINCE: Version = (7, 0, 0)
 _MAX_LOADS = 5
 """Loads of the script within one call, should somebody flush scripts all the time."""
 
+_MAX_REMEMBERED = 16_384
+"""Streams whose keys are remembered, some 3 MB; more begin anew."""
+
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -58,6 +61,7 @@ class ApplyScript:
         self._source = source
         self._limits = limits
         self._sha = ""
+        self._streams: dict[Target, str] = {}
         self._live_command = "PUBLISH"
 
     async def apply(self, batch: Batch, *then: Command) -> tuple[list[Answer], Sequence[Reply]]:
@@ -74,8 +78,10 @@ class ApplyScript:
         shard = batch.shard
         index_of: dict[str, int] = {}
         flat: list[int | str] = []
+        streams = self._streams
         for entry in batch.entries:
-            index = index_of.setdefault(keys.stream(shard, entry.target), len(index_of) + 1)
+            key = streams.get(entry.target) or self._remember(shard, entry.target)
+            index = index_of.setdefault(key, len(index_of) + 1)
             flat += (index, entry.offset, entry.event, str(entry.timestamp), entry.traceparent or "")
         arguments = (_encode(marks), _encode(flat), *[entry.data for entry in batch.entries])
         (epoch, *answers), replies = await self._run(shard, index_of, arguments, then)
@@ -94,6 +100,12 @@ class ApplyScript:
         if answer[0] == b"BAD":
             raise SinkMisconfigured("wrong_type", f"{key} takes no entries: it is no stream, or full")
         return epoch.decode(), answer[1].decode(), replies
+
+    def _remember(self, shard: int, target: Target) -> str:
+        if len(self._streams) == _MAX_REMEMBERED:
+            self._streams.clear()
+        key = self._streams[target] = keys.stream(shard, target)
+        return key
 
     async def _run(
         self, shard: int, streams: Collection[str], arguments: Sequence[bytes], then: Sequence[Command]

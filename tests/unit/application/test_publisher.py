@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from eventbridge.adapters.memory import ManualClock, MemoryEventSink
+from eventbridge.application import publisher as publishing
 from eventbridge.application.cause_log import CauseLog
 from eventbridge.application.errors import CircuitOpen, SinkMisconfigured, SinkUnavailable
 from eventbridge.application.ports import Record
@@ -166,3 +167,17 @@ async def test_a_probe_that_is_cancelled_on_its_way_is_given_back() -> None:
     assert state_on_the_way is CircuitState.HALF_OPEN
     assert world.breaker.state is CircuitState.OPEN
     assert world.breaker.acquire() is not None
+
+
+def test_users_are_routed_alike_while_they_are_remembered_and_afterwards(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(publishing, "MAX_ROUTES", 2)
+    under_test = PublisherUnderTest()
+    users = [str(uuid.uuid4()) for _ in range(5)]
+    record = Record(0, 0, None, b"")
+
+    for user_id in [*users, *users, users[-1], users[-1]]:
+        shard, entry = under_test.publisher.route(record, event(user_id), None)
+
+        assert (shard, entry.target) == (shard_of(user_id, 4), user(user_id))
