@@ -1,7 +1,7 @@
 """The gateway's ports: what serving streams to pages asks of the outside world."""
 
-from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -74,6 +74,13 @@ class EpochChanged(msgspec.Struct, frozen=True):
 LiveNews = LiveEntry | Subscribed | Interrupted | EpochChanged
 
 
+N = TypeVar("N")
+
+Hear = Callable[[Sequence[N]], None]
+"""Called the moment something comes, from where it is read: a task for each taker would cost more than what
+most events do."""
+
+
 class EventFeed(Protocol):
     """Streams as they are kept, and their live copies. Raises `SinkUnavailable`, `SinkMisconfigured`."""
 
@@ -93,11 +100,11 @@ class EventFeed(Protocol):
     async def ends(self, shard: int, targets: Sequence[Target]) -> StreamEnds:
         """Where the streams of some (at least one) of a shard's targets end."""
 
-    def live(self) -> AsyncIterator[Sequence[LiveNews]]:
-        """What is announced in the shards of interest, in batches, without end.
+    async def live(self, hear: "Hear[LiveNews]") -> None:
+        """Tell what is announced in the shards of interest, in batches, until cancelled.
 
         One subscription per shard and process; reconnects by itself, and says so by `Subscribed`.
-        Raises nothing but cancellation: while the store is away nothing comes. Iterated once.
+        Raises nothing but cancellation: while the store is away nothing comes. By one at a time.
         """
 
     async def watch(self, shard: int) -> None:
@@ -178,8 +185,8 @@ class Revocations(Protocol):
     async def revoke(self, *, user_id: str | None = None, token_id: str | None = None) -> None:
         """Revoke from now on, and tell every gateway."""
 
-    def announced(self) -> AsyncIterator[Sequence[str]]:
-        """What was revoked, as `user:<id>` and `jti:<id>`, as it happens; read again after a reconnect
+    async def announced(self, hear: "Hear[str]") -> None:
+        """Tell what is revoked, as `user:<id>` and `jti:<id>`, until cancelled; read again after a reconnect
         by asking `is_revoked` for every open stream (an empty batch says so)."""
 
 

@@ -100,7 +100,7 @@ class LiveHub:
         """Follow what is announced, and keep time, until cancelled."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._follow(), name="live")
+                tasks.create_task(self.feed.live(self.hear), name="live")
                 tasks.create_task(self._keep_time(), name="heartbeats")
         finally:
             for task in self._tasks:
@@ -243,10 +243,6 @@ class LiveHub:
 
     def _turns(self, seconds: float) -> int:
         return max(1, round(seconds / TURN_SECONDS))
-
-    async def _follow(self) -> None:
-        async for news in self.feed.live():
-            self.hear(news)
 
     async def _keep_time(self) -> None:
         while True:

@@ -135,7 +135,7 @@ class OpenStreams:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._sweep_forever())
             tasks.create_task(self._renew_forever())
-            tasks.create_task(self._listen_forever())
+            tasks.create_task(self._revocations.announced(self._hear))
             tasks.create_task(self._resolve_doubts_forever())
             tasks.create_task(self._give_back_forever())
 
@@ -190,16 +190,15 @@ class OpenStreams:
                 await asyncio.sleep(max(0.0, min(ahead, RENEW_SECONDS)))
             await asyncio.sleep(max(SWEEP_SECONDS, begun + RENEW_SECONDS - self._clock.monotonic()))
 
-    async def _listen_forever(self) -> None:
-        async for names in self._revocations.announced():
-            self.heard += 1
-            if names:
-                revoked = set(names)
-                for stream in list(self._streams):
-                    if revoked & _names(stream.identity):
-                        stream.end(EndedBy.REVOKED, None)
-            else:
-                self._doubt(self._streams)
+    def _hear(self, names: Sequence[str]) -> None:
+        self.heard += 1
+        if names:
+            revoked = set(names)
+            for stream in list(self._streams):
+                if revoked & _names(stream.identity):
+                    stream.end(EndedBy.REVOKED, None)
+        else:
+            self._doubt(self._streams)
 
     def _doubt(self, streams: Iterable[ServedStream]) -> None:
         self._doubtful.update(dict.fromkeys(streams))

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import TypeVar
 
 import msgspec
@@ -12,6 +12,7 @@ from ...application.gateway_ports import (
     EpochChanged,
     FeedEntry,
     FeedPage,
+    Hear,
     Interrupted,
     LiveEntry,
     LiveNews,
@@ -79,13 +80,13 @@ class MemoryEventFeed:
         )
         return await self._answer(StreamEnds(empty, lasts))
 
-    async def live(self) -> AsyncIterator[Sequence[LiveNews]]:
+    async def live(self, hear: Hear[LiveNews]) -> None:
         """As in `EventFeed`."""
         while True:
             news = [await self._news.get()]
             while not self._news.empty():
                 news.append(self._news.get_nowait())
-            yield news
+            hear(news)
 
     async def watch(self, shard: int) -> None:
         """As in `EventFeed`."""

@@ -1,10 +1,10 @@
 """`RedisEventFeed`: what the gateway reads, streams with what proves a cursor, and live copies."""
 
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
-from ...application.gateway_ports import FeedEntry, FeedPage, LiveNews, StreamEnds
+from ...application.gateway_ports import FeedEntry, FeedPage, Hear, LiveNews, StreamEnds
 from ...domain.continuity import StreamView
 from ...domain.position import START, InvalidPosition, StreamId
 from ...domain.routing import Target, shard_of
@@ -62,9 +62,9 @@ class RedisEventFeed:
         empty = StreamView(epoch, since, now, None, None, None, False, self._life_ms, 0)
         return StreamEnds(empty, [_stream_id(last[0][0]) if last else None for last in found])
 
-    def live(self) -> AsyncIterator[Sequence[LiveNews]]:
+    async def live(self, hear: Hear[LiveNews]) -> None:
         """As in `EventFeed`."""
-        return self._live.news()
+        await self._live.follow(hear)
 
     async def watch(self, shard: int) -> None:
         """As in `EventFeed`."""

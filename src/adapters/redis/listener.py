@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -35,8 +35,6 @@ class Receiver:
     """A message came on a channel."""
     moved: Callable[[str], None]
     """The server serves the channel no more: its slot is elsewhere."""
-    room: Callable[[], Awaitable[None]]
-    """Returns when more may be read."""
 
 
 class Listener:
@@ -128,9 +126,6 @@ class Listener:
                     self._pushed(frame)
                 elif isinstance(frame, ResponseError):
                     raise frame
-            # A taker that is late is no silence of the server's.
-            self._heard = True
-            await self._receiver.room()
             self._heard = True
 
     def _pushed(self, push: Any) -> None:  # noqa: ANN401 - a list whose parts depend on the first

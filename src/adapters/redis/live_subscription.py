@@ -1,10 +1,11 @@
 """Live copies of the shards of interest, as the script publishes them (DELIVERY.md 5.3)."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 from ...application.gateway_ports import (
     EpochChanged,
     FeedEntry,
+    Hear,
     Interrupted,
     LiveEntry,
     LiveNews,
@@ -40,9 +41,9 @@ class LiveSubscription:
         """As in `EventFeed`."""
         self._subscription.unwatch(keys.live(shard))
 
-    def news(self) -> AsyncIterator[Sequence[LiveNews]]:
+    async def follow(self, hear: Hear[LiveNews]) -> None:
         """As `EventFeed.live`."""
-        return self._subscription.news()
+        await self._subscription.follow(hear)
 
     async def close(self) -> None:
         """Close every connection."""

@@ -1,11 +1,10 @@
 """Who may not read any more: keys that outlive the tokens, and a channel on which gateways hear of them."""
 
-from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 import msgspec
 
-from ...application.gateway_ports import Identity
+from ...application.gateway_ports import Hear, Identity
 from ...domain.routing import user
 from . import keys
 from .link import Link
@@ -27,8 +26,8 @@ class _Announcement(msgspec.Struct, frozen=True):
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(_Announcement).decode
 
-_ASK_AGAIN: Final = ((),)
-"""News that is no name: anything may have been revoked."""
+_ANY: Final = ()
+"""News that names nobody: anything may have been revoked."""
 
 
 class RedisRevocations:
@@ -36,11 +35,8 @@ class RedisRevocations:
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        self._subscription: Subscription[tuple[str, ...]] = Subscription(
-            link,
-            confirmed=lambda _: _ASK_AGAIN,
-            interrupted=lambda _: (),
-            published=lambda _, message: (_revoked(message),),
+        self._subscription: Subscription[str] = Subscription(
+            link, confirmed=lambda _: _ANY, published=lambda _, message: _revoked(message)
         )
         self._subscription.watch(keys.CONTROL)
 
@@ -69,14 +65,9 @@ class RedisRevocations:
         if token_id is not None:
             await self._revoke(keys.revoked_token(token_id), f"jti:{token_id}", life_seconds)
 
-    async def announced(self) -> AsyncIterator[Sequence[str]]:
+    async def announced(self, hear: Hear[str]) -> None:
         """As in `Revocations`; the first batch is empty, too: ask for what was open before it came."""
-        async for news in self._subscription.news():
-            names = [name for each in news for name in each]
-            if not all(news):
-                yield ()
-            if names:
-                yield names
+        await self._subscription.follow(hear)
 
     async def close(self) -> None:
         """End the announcements and close their connection."""
@@ -92,4 +83,4 @@ def _revoked(message: bytes) -> tuple[str, ...]:
     try:
         return (_decode(message).revoked,)
     except msgspec.DecodeError:
-        return ()
+        return _ANY

@@ -9,13 +9,13 @@ import asyncio
 import logging
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Final, Generic, TypeVar
 
+from ...application.gateway_ports import Hear
 from ...domain.errors import EventBridgeError
 from .link import Link
 from .listener import Listener, Receiver
-from .news_queue import NewsQueue
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +40,8 @@ class Subscription(Generic[N]):
         link: Link,
         *,
         confirmed: Callable[[str], Sequence[N]],
-        interrupted: Callable[[str], Sequence[N]],
         published: Callable[[str, bytes], Sequence[N]],
+        interrupted: Callable[[str], Sequence[N]] | None = None,
         sharded: bool = False,
     ) -> None:
         self._link = link
@@ -54,7 +54,7 @@ class Subscription(Generic[N]):
         self._listener_of: dict[str, Listener] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
-        self._queue: NewsQueue[N] = NewsQueue()
+        self._hear: Hear[N] = _to_nobody
         self._failures = 0
 
     def watch(self, channel: str) -> None:
@@ -72,18 +72,18 @@ class Subscription(Generic[N]):
         if listener := self._listener_of.pop(channel, None):
             listener.drop(channel)
 
-    async def news(self) -> AsyncIterator[Sequence[N]]:
-        """Yield what comes, in batches, without end; raises nothing but cancellation.
+    async def follow(self, hear: Hear[N]) -> None:
+        """Tell what comes, in batches, until cancelled; raises nothing but that.
 
-        Connected while it is iterated, by one at a time.
+        Connected meanwhile, for one at a time.
         """
         if self._tasks:
-            raise RuntimeError("a subscription is iterated by one at a time")
+            raise RuntimeError("a subscription is followed by one at a time")
+        self._hear = hear
         self._changed.set()
-        self._begin(self._keep())
+        keeping = self._begin(self._keep())
         try:
-            while True:
-                yield await self._queue.take()
+            await asyncio.wait({keeping})
         finally:
             await self.close()
 
@@ -93,12 +93,12 @@ class Subscription(Generic[N]):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._queue.clear()
 
-    def _begin(self, work: Coroutine[None, None, None]) -> None:
+    def _begin(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _keep(self) -> None:
         while True:
@@ -121,7 +121,7 @@ class Subscription(Generic[N]):
             return
         listener = self._listeners.get(home)
         if listener is None:
-            receiver = Receiver(self._on_confirmed, self._on_message, self._on_moved, self._queue.room)
+            receiver = Receiver(self._on_confirmed, self._on_message, self._on_moved)
             listener = Listener(self._link, home, receiver, sharded=self._sharded)
             self._listeners[home] = listener
             self._begin(self._run(home, listener))
@@ -135,7 +135,7 @@ class Subscription(Generic[N]):
             # Whatever a client library comes up with must not leave pages deaf.
             self._link.doubt()
             for channel in listener.confirmed & self._interest.keys():
-                self._queue.put(self._interrupted(channel))
+                self._tell_interrupted(channel)
             await self._recover(error)
         finally:
             del self._listeners[home]
@@ -156,14 +156,22 @@ class Subscription(Generic[N]):
             log.info("the subscription in Redis holds again")
             self._failures = 0
         if channel in self._interest:
-            self._queue.put(self._confirmed(channel))
+            self._hear(self._confirmed(channel))
 
     def _on_message(self, channel: str, message: bytes) -> None:
         if channel in self._interest:
-            self._queue.put(self._published(channel, message), len(message))
+            self._hear(self._published(channel, message))
 
     def _on_moved(self, channel: str) -> None:
         if self._listener_of.pop(channel, None):
             self._link.doubt()
-            self._queue.put(self._interrupted(channel))
+            self._tell_interrupted(channel)
             self._changed.set()
+
+    def _tell_interrupted(self, channel: str) -> None:
+        if self._interrupted is not None:
+            self._hear(self._interrupted(channel))
+
+
+def _to_nobody(_: Sequence[object]) -> None:
+    """Nobody follows yet."""

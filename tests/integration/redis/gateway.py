@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Generic, Self, TypeVar
 
@@ -10,7 +10,7 @@ from eventbridge.adapters.redis.connect import connect
 from eventbridge.adapters.redis.event_feed import RedisEventFeed
 from eventbridge.adapters.redis.link import Link
 from eventbridge.adapters.redis.settings import RedisSettings
-from eventbridge.application.gateway_ports import Interrupted, LiveEntry, LiveNews, Subscribed
+from eventbridge.application.gateway_ports import Hear, Interrupted, LiveEntry, LiveNews, Subscribed
 
 N = TypeVar("N")
 
@@ -43,34 +43,34 @@ async def feeding(url: str, **more: Any) -> AsyncIterator[RedisEventFeed]:
 class Heard(Generic[N]):
     """Listens in a task of its own; as an async context manager."""
 
-    def __init__(self, batches: AsyncIterator[Sequence[N]]) -> None:
+    def __init__(self, follow: Callable[[Hear[N]], Coroutine[None, None, None]]) -> None:
         self.news: list[N] = []
         self.batches: list[Sequence[N]] = []
-        self._source = batches
-        self._came = asyncio.Condition()
+        self._follow = follow
+        self._came = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     async def until(self, holds: Callable[[list[N]], bool]) -> list[N]:
         """Wait until what was heard is so, then hand it out and begin anew."""
-        async with self._came:
-            await self._came.wait_for(lambda: holds(self.news))
-            news, self.news = self.news, []
-            return news
+        while not holds(self.news):
+            self._came.clear()
+            await self._came.wait()
+        news, self.news = self.news, []
+        return news
 
     async def gaps(self, count: int) -> None:
         """Wait until so many batches were empty."""
-        async with self._came:
-            await self._came.wait_for(lambda: self.batches.count(()) == count)
+        while self.batches.count(()) != count:
+            self._came.clear()
+            await self._came.wait()
 
-    async def _listen(self) -> None:
-        async for batch in self._source:
-            async with self._came:
-                self.batches.append(batch)
-                self.news.extend(batch)
-                self._came.notify_all()
+    def _hear(self, batch: Sequence[N]) -> None:
+        self.batches.append(batch)
+        self.news.extend(batch)
+        self._came.set()
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._listen())
+        self._task = asyncio.create_task(self._follow(self._hear))
         return self
 
     async def __aexit__(self, *_: object) -> None:

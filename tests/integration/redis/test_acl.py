@@ -100,9 +100,9 @@ async def serve(users: Users, url: str) -> None:
         await leases.release(USER.id, "c1")
         assert await tickets.redeem(await tickets.issue(USER.id, WHO.expires_at, None))
         assert not await revocations.is_revoked(WHO)
-        async with Heard(revocations.announced()) as announced:
+        async with Heard(revocations.announced) as announced:
             await announced.gaps(1)
-        async with Heard(feed.live()) as heard:
+        async with Heard(feed.live) as heard:
             await feed.watch(0)
             await heard.until(subscribed(0))
             await write(users.server.url)
@@ -205,7 +205,7 @@ async def test_in_a_cluster_the_documented_rights_suffice(redis_cluster: Callabl
 
     async with linked(url("gateway"), shards=16) as link:
         feed = RedisEventFeed(settings_of(cluster.url, shards=16), link)
-        async with Heard(feed.live()) as heard, Heard(RedisRevocations(link).announced()) as announced:
+        async with Heard(feed.live) as heard, Heard(RedisRevocations(link).announced) as announced:
             for shard in range(16):
                 await feed.watch(shard)
             await heard.until(subscribed(*range(16)))

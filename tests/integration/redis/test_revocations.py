@@ -61,7 +61,7 @@ async def test_every_gateway_hears_of_it_after_it_holds(redis_server: NewServer)
     url = redis_server().url
     async with linked(url) as link, linked(url) as other:
         one, two, operator = RedisRevocations(link), RedisRevocations(other), RedisRevocations(link)
-        async with Heard(one.announced()) as first, Heard(two.announced()) as second:
+        async with Heard(one.announced) as first, Heard(two.announced) as second:
             await first.gaps(1)
             await second.gaps(1)
 
@@ -76,7 +76,7 @@ async def test_after_a_gap_everything_is_to_be_asked_for_again(redis_server: New
     server = redis_server()
     async with linked(server.url) as link:
         revocations = RedisRevocations(link)
-        async with Heard(revocations.announced()) as heard:
+        async with Heard(revocations.announced) as heard:
             for gaps in range(1, 4):
                 await heard.gaps(gaps)
                 server.command("CLIENT", "KILL", "TYPE", "pubsub")
@@ -88,7 +88,7 @@ async def test_after_a_gap_everything_is_to_be_asked_for_again(redis_server: New
 
 async def test_an_announcement_that_cannot_be_read_asks_for_everything(redis_server: NewServer) -> None:
     server = redis_server()
-    async with linked(server.url) as link, Heard(RedisRevocations(link).announced()) as heard:
+    async with linked(server.url) as link, Heard(RedisRevocations(link).announced) as heard:
         await heard.gaps(1)
 
         server.command("PUBLISH", keys.CONTROL, "spoilt")
@@ -114,7 +114,7 @@ async def test_in_a_cluster_it_is_the_same(redis_cluster: Callable[..., RedisClu
     cluster = redis_cluster()
     async with linked(cluster.url) as link, linked(cluster.url) as other:
         revocations, gateway = RedisRevocations(link), RedisRevocations(other)
-        async with Heard(gateway.announced()) as heard:
+        async with Heard(gateway.announced) as heard:
             await heard.gaps(1)
 
             await revocations.revoke(user_id=USER, token_id="j1")

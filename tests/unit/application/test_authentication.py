@@ -1,12 +1,10 @@
 """Who a request comes from: header, ticket or cookie; a cookie only with its origin; nobody revoked."""
 
-from collections.abc import AsyncIterator, Sequence
-
 import pytest
 
 from eventbridge.application.authentication import Authentication
 from eventbridge.application.errors import ForbiddenOrigin, KeysUnavailable, Revoked, Unauthorized
-from eventbridge.application.gateway_ports import Identity
+from eventbridge.application.gateway_ports import Hear, Identity
 from eventbridge.domain.origins import Origins
 
 ANNA = Identity("3f2b8c1e-0000-4000-8000-00000000000a", 2_000_000_000, "token-1")
@@ -55,7 +53,7 @@ class RevokedUsers:
     async def revoke(self, *, user_id: str | None = None, token_id: str | None = None) -> None:
         raise NotImplementedError
 
-    def announced(self) -> AsyncIterator[Sequence[str]]:
+    async def announced(self, hear: Hear[str]) -> None:
         raise NotImplementedError
 
 

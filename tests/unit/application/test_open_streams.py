@@ -9,7 +9,7 @@ from eventbridge.adapters.memory.clock import ManualClock
 from eventbridge.application import open_streams
 from eventbridge.application.admission import Admission, AdmissionLimits, Admitted, Refused
 from eventbridge.application.errors import SinkUnavailable
-from eventbridge.application.gateway_ports import Identity
+from eventbridge.application.gateway_ports import Hear, Identity
 from eventbridge.application.open_streams import EndedBy, OpenStreams
 
 ANN = "3f2b8c1e-0000-4000-8000-00000000000a"
@@ -37,9 +37,9 @@ class Revoked:
     async def revoke(self, *, user_id: str | None = None, token_id: str | None = None) -> None:
         raise NotImplementedError
 
-    async def announced(self) -> AsyncIterator[Sequence[str]]:
+    async def announced(self, hear: Hear[str]) -> None:
         while True:
-            yield await self._batches.get()
+            hear(await self._batches.get())
 
 
 class EnoughSlots:

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -28,7 +28,7 @@ from eventbridge.application.errors import (
     SinkUnavailable,
     Unauthorized,
 )
-from eventbridge.application.gateway_ports import FeedPage, Identity, LiveNews, StreamEnds
+from eventbridge.application.gateway_ports import FeedPage, Hear, Identity, LiveNews, StreamEnds
 from eventbridge.application.unverified_users import UnverifiedUsers
 from eventbridge.domain.client_address import trusted_networks
 from eventbridge.domain.continuity import StreamView
@@ -71,7 +71,7 @@ class Feed:
     async def ends(self, shard: int, targets: Sequence[Target]) -> StreamEnds:
         raise NotImplementedError
 
-    def live(self) -> AsyncIterator[Sequence[LiveNews]]:
+    async def live(self, hear: Hear[LiveNews]) -> None:
         raise NotImplementedError
 
     async def watch(self, shard: int) -> None: ...
