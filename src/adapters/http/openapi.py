@@ -35,12 +35,14 @@ def _json(description: str, properties: JsonObject) -> JsonObject:
     return {"description": description, "content": {"application/json": {"schema": schema}}}
 
 
+_TOO_LARGE: Final[JsonObject] = {"431": _problem("Request line and headers are too large.")}
+
 _REFUSALS: Final[JsonObject] = {
     "204": {"description": "The token or its user was revoked; an `EventSource` stops."},
     "400": _problem("A parameter is wrong."),
     "401": _problem("There is no valid token."),
     "403": _problem("A cookie authenticates the request, and its `Origin` is not on the list."),
-    "431": _problem("Request line and headers are too large."),
+    **_TOO_LARGE,
 }
 
 _STREAM: Final[JsonObject] = {
@@ -142,8 +144,8 @@ def openapi_document() -> JsonObject:
                     },
                 }
             },
-            "/health/live": {"get": _health("live", "Whether the event loop turns.")},
-            "/health/ready": {"get": _health("ready", "Whether new streams are served now.")},
+            "/health/live": {"get": _health("live", "Whether the event loop turns; without, no answer.")},
+            "/health/ready": {"get": _health("ready", "Whether new pages are to be sent here.", "503")},
             "/openapi.json": {
                 "get": {
                     "operationId": "openapi",
@@ -153,7 +155,8 @@ def openapi_document() -> JsonObject:
                         "200": {
                             "description": "The document.",
                             "content": {"application/json": {"schema": {"type": "object"}}},
-                        }
+                        },
+                        **_TOO_LARGE,
                     },
                 }
             },
@@ -182,11 +185,15 @@ def openapi_document() -> JsonObject:
     }
 
 
-def _health(name: str, summary: str) -> JsonObject:
+def _health(name: str, summary: str, *otherwise: str) -> JsonObject:
     body = {name: {"type": "boolean"}}
     return {
         "operationId": name,
         "summary": summary,
         "security": [],
-        "responses": {"200": _json("Yes.", body), "503": _json("No.", body)},
+        "responses": {
+            "200": _json("Yes.", body),
+            **{status: _json("No.", body) for status in otherwise},
+            **_TOO_LARGE,
+        },
     }
