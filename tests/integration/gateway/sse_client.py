@@ -66,7 +66,7 @@ class Page:
         """Read until something is there."""
         async with asyncio.timeout(LIMIT_SECONDS):
             while not there():
-                if not await self._read():
+                if not await self.read():
                     raise AssertionError(f"the stream ended: {self.status} {self.raw[-500:]!r}")
 
     async def wait_for_bytes(self, part: bytes) -> None:
@@ -75,7 +75,7 @@ class Page:
     async def read_to_end(self) -> bytes:
         """Everything up to the end of the answer, however it comes."""
         async with asyncio.timeout(LIMIT_SECONDS):
-            while await self._read():
+            while await self.read():
                 pass
         return self.raw
 
@@ -89,7 +89,8 @@ class Page:
         self._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self._writer.transport.abort()
 
-    async def _read(self) -> bool:
+    async def read(self) -> bool:
+        """Take what comes next; False at the end."""
         if self.ended or self.status == 204:
             return False
         try:
