@@ -43,10 +43,10 @@ class Reader:
         schema = self.document["paths"][path][method]["responses"][status]["content"][media_type]["schema"]
         if "$ref" in schema:
             schema = self.document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
-        properties = schema.get("properties")
+        properties: dict[str, Any] = schema.get("properties", {})
         assert schema["type"] == "object"
         assert isinstance(body, dict)
-        if properties is not None:
+        if properties:
             assert set(schema["required"]) <= set(body) <= set(properties)
         if "position" in body:
             assert re.fullmatch(properties["position"]["pattern"], body["position"])

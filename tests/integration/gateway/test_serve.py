@@ -4,11 +4,20 @@ import asyncio
 import re
 import signal
 from collections.abc import Callable
+from uuid import uuid4
 
+import pytest
+
+from eventbridge.adapters.redis.settings import RedisSettings
+from eventbridge.adapters.redis.sse_service import RedisSSEService
+from eventbridge.domain.delivery import Batch, Entry, Mark, Partition
+from eventbridge.domain.routing import shard_of
+from eventbridge.domain.routing import user as user_target
 from tests.integration.entrypoints.processes import Bridge, eventbridge, running_bridge
 from tests.integration.gateway.running import AUDIENCE, KEY, bearer, new_user, running_gateway, token
 from tests.integration.gateway.sse_client import Page, answer_of, ask, open_page
 from tests.servers import RedisServer
+from tests.servers.collector import running_collector
 from tests.servers.process import free_port
 
 NewRedis = Callable[..., RedisServer]
@@ -217,3 +226,30 @@ async def test_no_secret_is_in_any_line(redis_server: NewRedis) -> None:
     for secret in ("hunter2", KEY, planted, planted.split(".")[2], "planted-ticket"):
         assert secret not in everything
     assert re.search(r"^eventbridge_gateway_connections [01]", metrics, re.MULTILINE)
+
+
+async def test_a_sampled_events_trace_arrives_at_the_collector(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values, user = settings(redis_url), new_user()
+    shard, partition = shard_of(user, 8), Partition("t", 0)
+    trace_id = uuid4().hex
+    sampled = Entry(1, user_target(user), "Told", b"{}", 0, f"00-{trace_id}-00f067aa0ba902b7-01")
+    sink = RedisSSEService(RedisSettings(url=redis_url), "main")
+    await sink.apply(Batch(shard, (Mark(partition, None, 0),)))
+    with running_collector() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        with running_bridge(values, command="serve") as serving:
+            await said(serving, "streams are served")
+            async with open_page(int(values["GATEWAY__PORT"]), "/events", bearer(user)) as page:
+                await page.wait_for(lambda: bool(page.last_event_id))
+                await sink.apply(Batch(shard, (Mark(partition, 0, 1),), (sampled,)))
+                await page.next_event()
+            serving.signal(signal.SIGTERM)
+            await ended(serving)
+    await sink.close()
+
+    ((_, body),) = collector.requests
+    assert b"deliver user" in body
+    assert bytes.fromhex(trace_id) in body
+    assert user.encode() not in body

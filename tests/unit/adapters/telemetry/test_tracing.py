@@ -1,9 +1,7 @@
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -16,6 +14,7 @@ from eventbridge.adapters.telemetry.tracing import MAX_LINKS, OpenTelemetryTraci
 from eventbridge.application.ports import Record, Tracing
 from eventbridge.domain.delivery import Partition
 from eventbridge.entrypoints.telemetry import configure_tracing
+from tests.servers.collector import Collector, running_collector
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
@@ -180,39 +179,11 @@ def test_tracing_that_is_off_does_not_import_the_sdk() -> None:
     assert done.stdout.strip() == "[]"
 
 
-class Collector(HTTPServer):
-    """Takes OTLP requests, and answers them when `release` is set."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), CollectorRequest)
-        self.requests: list[tuple[str, bytes]] = []
-        self.release = threading.Event()
-        self.release.set()
-
-
-class CollectorRequest(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        assert isinstance(self.server, Collector)
-        body = self.rfile.read(int(self.headers["content-length"]))
-        self.server.requests.append((self.path, body))
-        self.server.release.wait(30)
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        pass
-
-
 @pytest.fixture
 def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
-    with Collector() as server:
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+    with running_collector() as server:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.url)
         yield server
-        server.release.set()
-        server.shutdown()
-        thread.join()
 
 
 async def test_closing_sends_the_spans_that_wait(collector: Collector) -> None:
