@@ -45,6 +45,8 @@ def _login_contradictions(kafka: "KafkaGroup") -> Iterator[tuple[str, str]]:
     url = urlsplit(kafka.sasl_oauth_token_url or "https://")
     if url.scheme != "https" and not (url.scheme == "http" and url.hostname in _LOOPBACK):
         yield "sasl_oauth_token_url", "must begin with https://"
+    if "@" in url.netloc:
+        yield "sasl_oauth_token_url", "must hold no password; that is kafka.sasl_oauth_client_secret"
 
 
 def _needed_for_login(kafka: "KafkaGroup") -> Sequence[str]:

@@ -27,6 +27,9 @@ def _absent_if_empty(value: object) -> object:
 
 
 def _server(address: str) -> str:
+    if "@" in address or "/" in address:
+        # Not repeated: what stands before the `@` may be a password.
+        raise ValueError("must be host:port alone, without scheme, user or path")
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal() or int(port) not in _PORTS:
         raise ValueError(f'must be host:port, with a port from 1 to 65535, got "{address}"')

@@ -17,7 +17,7 @@ _ORIGIN_COLUMN = 48
 
 
 def shown_value(settings: Settings, key: str) -> object:
-    """A setting's value as it may be shown: secrets are masked, in URLs the password."""
+    """A setting's value as it may be shown: secrets are masked, in every URL the password."""
     group, dot, name = key.partition(".")
     value = getattr(getattr(settings, group), name) if dot else getattr(settings, group)
     if key == "redis.url":
@@ -25,8 +25,13 @@ def shown_value(settings: Settings, key: str) -> object:
     if isinstance(value, SecretStr):
         return _MASK
     if isinstance(value, tuple):
-        return list(value)
-    return value
+        return [_shown_text(item) for item in value]
+    return _shown_text(value)
+
+
+def _shown_text(value: object) -> object:
+    """A URL where none is meant to hold a password may hold one by mistake."""
+    return without_password(value) if isinstance(value, str) and "://" in value else value
 
 
 def as_toml(loaded: LoadedSettings) -> str:

@@ -103,7 +103,11 @@ class Witness:
 @asynccontextmanager
 async def witness(url: str, users: Iterable[str]) -> AsyncIterator[Witness]:
     """A gateway, and a page for each of the users; all are there when the block begins."""
-    limits = {"max_connections_per_address": 0, "connects_per_second": 0, "max_connections_per_user": 0}
+    limits: dict[str, object] = {
+        "max_connections_per_address": 0,
+        "connects_per_second": 0,
+        "max_connections_per_user": 0,
+    }
     async with AsyncExitStack() as stack:
         gateway = await stack.enter_async_context(running_gateway(url, **limits))
         pages = Witness(gateway.port, url, users)
