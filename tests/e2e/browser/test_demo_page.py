@@ -118,6 +118,30 @@ async def test_a_dropped_connection_goes_on_where_it_was(profile: BrowserContext
         assert again.query["last_event_id"] == ["e.1-0"]
 
 
+async def test_a_frozen_page_says_so_and_shows_what_came_meanwhile_when_it_thaws(
+    profile: BrowserContext,
+) -> None:
+    page = await profile.new_page()
+    async with staged_demo(Stage()) as (url, streams):
+        await page.goto(url)
+        stream = await streams.next()
+        await expect(page.locator("#state")).to_have_text("live")
+        await page.evaluate(
+            """() => {
+                window.states = [];
+                const state = document.querySelector("#state");
+                const seen = new MutationObserver(() => states.push(state.textContent));
+                seen.observe(state, { childList: true });
+                document.querySelector("#freeze").click();
+            }"""
+        )
+        stream.event(1)
+        await expect(page.locator("#events li")).to_have_count(1, timeout=20_000)
+        states = await page.evaluate("() => states")
+
+        assert states == ["frozen", "live"]
+
+
 async def test_redis_is_stopped_and_started_by_keyboard(profile: BrowserContext) -> None:
     stage = Stage()
     page = await profile.new_page()

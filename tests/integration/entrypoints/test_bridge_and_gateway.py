@@ -132,18 +132,21 @@ def test_a_layout_that_does_not_fit_ends_the_process_as_a_wrong_setting(
     assert "eb:layout says shards = 3, the settings say 8" in both.lines[-1]
 
 
-def test_a_bridge_that_cannot_go_on_ends_the_process_and_its_pages(
-    settings: dict[str, str], redis_url: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    parts = Settings.model_validate(
+@pytest.fixture
+def parts(settings: dict[str, str], kafka: SharedKafka, redis_url: str, topic: str) -> Settings:
+    return Settings.model_validate(
         {
+            "kafka": {"bootstrap_servers": kafka.bootstrap, "topics": topic},
             "redis": {"url": redis_url},
             "telemetry": {"metrics_port": 0},
             "gateway": {"port": settings["GATEWAY__PORT"], "auth": "none"},
         }
     )
+
+
+def test_a_defect_of_the_bridge_ends_the_process(parts: Settings, caplog: pytest.LogCaptureFixture) -> None:
     bridge = Container(settings=parts)
-    bridge.source.override(providers.Resource(_broken))
+    bridge.source.override(providers.Resource(_broken_source))
 
     code = run_process(lambda: carry_and_serve(bridge, GatewayContainer(settings=parts)))
 
@@ -152,6 +155,25 @@ def test_a_bridge_that_cannot_go_on_ends_the_process_and_its_pages(
     assert "a defect of the source" in caplog.text
 
 
-async def _broken() -> AsyncIterator[EventSource]:
+def test_a_defect_of_the_gateway_ends_the_process_and_stops_the_bridge(
+    parts: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    gateway = GatewayContainer(settings=parts)
+    gateway.background.override(providers.Object([_broken_hub]))
+
+    code = run_process(lambda: carry_and_serve(Container(settings=parts), gateway))
+
+    assert code == 1
+    assert "stopped" in caplog.messages
+    assert "ended by an error that nothing was prepared for" in caplog.text
+    assert "a defect of the hub" in caplog.text
+
+
+async def _broken_source() -> AsyncIterator[EventSource]:
     raise RuntimeError("a defect of the source")
     yield
+
+
+async def _broken_hub() -> None:
+    raise RuntimeError("a defect of the hub")
