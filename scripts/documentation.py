@@ -1,4 +1,5 @@
-"""Checks that the links of the documentation resolve; tests hold its tables to the code."""
+"""Checks that the links of the documentation resolve and the tests that it names are there; tests hold its
+tables to the code."""
 
 from __future__ import annotations
 
@@ -14,13 +15,14 @@ _CODE = re.compile(r"^(```|~~~).*?^\1[^\S\n]*$|`[^`\n]+`", re.MULTILINE | re.DOT
 _LINK = re.compile(
     r"!?\[[^\]]*\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\s*\)|^\[[^\]]+\]:\s+(\S+)", re.MULTILINE
 )
+_TEST = re.compile(r"`([\w/]+\.py)::(\w+)`")
 _HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$", re.MULTILINE)
 _ELSEWHERE = re.compile(r"^[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 
 
 def main() -> int:
     """Print every fault, one a line; the result is the exit code."""
-    faults = list(broken_links())
+    faults = [*broken_links(), *missing_tests()]
     for fault in faults:
         print(fault)
     return 1 if faults else 0
@@ -39,6 +41,17 @@ def broken_links() -> Iterator[str]:
                 yield f"{page.relative_to(ROOT)}: links to {target}, which is not there"
             elif anchor and linked.suffix == ".md" and anchor not in _anchors(linked):
                 yield f"{page.relative_to(ROOT)}: links to {target}, where no heading is called so"
+
+
+def missing_tests() -> Iterator[str]:
+    """Yield every test that is named and not there, and every row of faults that names none."""
+    for page in _pages():
+        for path, name in _TEST.findall(page.read_text()):
+            file = ROOT / "tests" / path
+            if not file.exists() or not re.search(rf"def {name}\(", file.read_text()):
+                yield f"{page.relative_to(ROOT)}: names {path}::{name}, which is not there"
+    rows = re.findall(r"^\| (\d+b?) \|", (ROOT / "docs/FAULTS.md").read_text(), re.MULTILINE)
+    yield from (f"docs/FAULTS.md: row {row} stands alone" for row in rows if rows.count(row) != 2)
 
 
 def _pages() -> list[Path]:
