@@ -103,13 +103,10 @@ class Witness:
 @asynccontextmanager
 async def witness(url: str, users: Iterable[str]) -> AsyncIterator[Witness]:
     """A gateway, and a page for each of the users; all are there when the block begins."""
-    limits: dict[str, object] = {
-        "max_connections_per_address": 0,
-        "connects_per_second": 0,
-        "max_connections_per_user": 0,
-    }
     async with AsyncExitStack() as stack:
-        gateway = await stack.enter_async_context(running_gateway(url, **limits))
+        gateway = await stack.enter_async_context(
+            running_gateway(url, max_connections_per_address=0, connects_per_second=0)
+        )
         pages = Witness(gateway.port, url, users)
         watching = [asyncio.create_task(pages.watch(seen)) for seen in pages.seen]
         try:
