@@ -8,9 +8,12 @@ from pathlib import Path
 from eventbridge.adapters.redis.settings import RedisSettings
 from eventbridge.adapters.redis.sse_service import RedisSSEService
 from eventbridge.domain.message import SSEMessage
+from eventbridge.entrypoints.asgi import create_sse_app
+from eventbridge.entrypoints.settings import Settings
 from tests.integration.gateway.running import new_user
 from tests.integration.gateway.sse_client import answer_of, open_page
 from tests.servers import AsgiServer, RedisServer
+from tests.unit.application.hub_under_test import eventually
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
@@ -53,3 +56,18 @@ async def test_the_example_shows_a_users_events_and_says_how_the_gateway_is(
     assert (outside[0], inside[0]) == (404, 404)
     assert (well[0], json.loads(well[2])["redis"]) == (200, "answers")
     assert (ill[0], ready[0]) == (200, 200)
+
+
+async def test_what_no_waiting_mends_is_told_to_whoever_asks_for_its_health(redis_url: str) -> None:
+    sink = RedisSSEService(RedisSettings(url=redis_url, shards=8), "main")
+    await sink.positions(())  # a bridge that has started
+    await sink.close()
+    settings = {"redis": {"url": redis_url, "shards": 16}, "gateway": {"auth": "none"}}
+    app = create_sse_app(Settings.model_validate(settings))
+
+    async with app.lifespan():
+        await eventually(lambda: not app.health().live)
+        report = app.health()
+
+    assert not report.ready
+    assert "16" in report.checks[0].detail

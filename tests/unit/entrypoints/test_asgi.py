@@ -1,5 +1,7 @@
 """The mountable gateway before it runs: its settings are looked at, and it serves nobody yet."""
 
+import asyncio
+
 import pytest
 from starlette.types import Message, Scope
 
@@ -97,3 +99,27 @@ async def test_served_by_itself_the_server_starts_and_ends_it() -> None:
 
     assert heard == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
     assert served == [True, False]
+
+
+async def test_streams_that_are_open_at_its_end_are_told_when_to_come_again() -> None:
+    app = unauthenticated()
+    scope = request("/events", "127.0.0.1")
+    scope["query_string"] = b"user=3f2b8c1e-0000-4000-8000-00000000000a"
+    bodies: list[Message] = []
+    begun = asyncio.Event()
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            bodies.append(message)
+            begun.set()
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks, app.lifespan():
+        tasks.create_task(app(scope, receive, send))
+        await begun.wait()
+
+    assert bodies[-2]["body"].startswith(b"retry: ")
+    assert not bodies[-1]["more_body"]
