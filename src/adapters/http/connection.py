@@ -41,8 +41,10 @@ class UntilGone:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
-        if self._watching is not None:
-            self._watching.cancel()
+        # Else this, the task and the traceback of its cancellation hold each other until a garbage collection.
+        watching, self._watching = self._watching, None
+        if watching is not None:
+            watching.cancel()
         try:
             await self._presence.__aexit__(kind, error, trace)
         except TimeoutError:

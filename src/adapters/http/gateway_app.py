@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ...application.cause_log import CauseLog
 from ...application.errors import Revoked
+from ...application.turnstile import Turnstile
 from ...domain.origins import Origins
 from .problem_documents import UNEXPECTED, problem_of, send_empty, send_problem
 from .request_limits import TOO_LARGE, is_too_large
@@ -27,6 +28,7 @@ class GatewayApp:
         self._router = Router(routes, redirect_slashes=False)
         self._origins = origins
         self._causes = causes
+        self._turnstile = Turnstile()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -34,6 +36,7 @@ class GatewayApp:
             # Lifespan events of a server that has them, and the refusal of WebSockets.
             await self._router(scope, receive, send)
             return
+        await self._turnstile.passing()
         headers = scope["headers"]
         try:
             if is_too_large(scope):

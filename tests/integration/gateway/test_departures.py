@@ -1,6 +1,7 @@
 """FAULTS 44 to 46: clients that take nothing, vanish, or never begin cost nobody anything for long."""
 
 import asyncio
+import gc
 import resource
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Self
 
 import pytest
 
+from eventbridge.adapters.http.connection import UntilGone
 from tests.integration.gateway.running import RunningGateway, bearer, new_user, running_gateway
 from tests.integration.gateway.sse_client import Page, ask, begin, open_page
 
@@ -70,6 +72,20 @@ class Footprint:
             )
         except TimeoutError:
             raise AssertionError(f"held before: {self.before}, now: {self.now()}") from None
+
+
+async def test_a_stream_that_is_over_leaves_nothing_for_the_collection_of_garbage(
+    gateway: RunningGateway,
+) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        async with open_page(gateway.port, "/events", bearer(new_user())) as page:
+            await page.wait_for_bytes(b"id: ")
+
+        await gateway.until(lambda: not any(isinstance(each, UntilGone) for each in gc.get_objects()))
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("departure", [Page.leave, Page.reset])
