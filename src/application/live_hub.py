@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 TURN_SECONDS = 0.05
 """How often the hub looks for what is due: each time at a small part of its channels."""
 
-_CHECKED_AT_ONCE = 50
+_CHECKED_AT_ONCE = 25
 """Streams whose ends are asked for in one call."""
 
 _AT_ONCE = 100

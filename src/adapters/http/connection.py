@@ -41,7 +41,7 @@ class UntilGone:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
-        # Else this, the task and the traceback of its cancellation hold each other until a garbage collection.
+        # Else this, the task and its cancellation's traceback hold each other until a garbage collection.
         watching, self._watching = self._watching, None
         if watching is not None:
             watching.cancel()
