@@ -15,7 +15,7 @@ Picks = Callable[[Command], bool]
 
 def is_append(command: Command) -> bool:
     """Whether this is a call of the script with streams to append to."""
-    return command[0] == b"EVALSHA" and int(command[2]) > 2
+    return command[0] == b"EVALSHA" and int(command[2]) > 3
 
 
 def is_script(command: Command) -> bool:

@@ -47,19 +47,25 @@ class ShardState(msgspec.Struct, frozen=True):
 EMPTY = ShardState(watermarks={}, epoch=None, since=None, streams={}, occupied=frozenset())
 """A shard that was never written, or that lost everything."""
 
+_SALTS = 1_000_000_000
+_SALT_STEP = 618_033_989
+"""Prime to the number of salts, so that each comes once before any comes again, in no order."""
+
 
 class MemoryShard:
     """Watermarks, epoch and streams of one shard (DELIVERY.md 3 and 4.3), changed call by call.
 
     A call is one step: no other can come between, and a batch is refused by its answer alone. `clock_ms`
-    stands for the server's clock, from which the ids come; whoever holds the shard moves it. A deep copy
-    costs as much as a snapshot, since entries are frozen and shared.
+    stands for the server's clock, from which the ids come; whoever holds the shard moves it. No id is given
+    twice, not even after a rollback. A deep copy costs as much as a snapshot, since entries are frozen and
+    shared.
     """
 
-    __slots__ = ("_epoch", "_occupied", "_since", "_streams", "_watermarks", "clock_ms")
+    __slots__ = ("_epoch", "_occupied", "_salt", "_since", "_streams", "_watermarks", "clock_ms")
 
-    def __init__(self, state: ShardState = EMPTY, *, clock_ms: int = 0) -> None:
+    def __init__(self, state: ShardState = EMPTY, *, clock_ms: int = 0, salt: int = 0) -> None:
         self.clock_ms = clock_ms
+        self._salt = salt
         self.restore(state)
 
     def snapshot(self) -> ShardState:
@@ -75,7 +81,7 @@ class MemoryShard:
     def restore(self, state: ShardState) -> None:
         """Become what the snapshot was: a failover that lost writes, or (`EMPTY`) all of them.
 
-        The clock goes on.
+        The clock goes on, and the salts.
         """
         self._watermarks = dict(state.watermarks)
         self._epoch = state.epoch
@@ -84,7 +90,7 @@ class MemoryShard:
         self._occupied = set(state.occupied)
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
-        return type(self)(self.snapshot(), clock_ms=self.clock_ms)
+        return type(self)(self.snapshot(), clock_ms=self.clock_ms, salt=self._salt)
 
     def apply(self, batch: Batch, spare_epoch: str) -> tuple[Answer, ...]:
         """One call: an answer per mark, in their order.
@@ -199,7 +205,8 @@ class MemoryShard:
     ) -> str:
         entries = self._streams.setdefault(target, [])
         prev = entries[-1].id if entries else "0-0"
-        identity = _next_id(prev, self.clock_ms)
+        self._salt = (self._salt + _SALT_STEP) % _SALTS
+        identity = next_id(prev, self.clock_ms, self._salt)
         entries.append(
             StreamEntry(
                 id=identity,
@@ -225,9 +232,9 @@ class MemoryShard:
         return self._epoch
 
 
-def _next_id(last: str, clock_ms: int) -> str:
-    """Redis' rule for `XADD *`: the clock, or where that is not ahead the last id with its sequence + 1."""
+def next_id(last: str, clock_ms: int, salt: int) -> str:
+    """The script's rule: the clock and a salt; where the last id is as late, its time with the next turn."""
     ms, sequence = map(int, last.split("-"))
     if clock_ms > ms:
-        return f"{clock_ms}-0"
-    return f"{ms}-{sequence + 1}"
+        return f"{clock_ms}-{salt}"
+    return f"{ms}-{(sequence // _SALTS + 1) * _SALTS + salt}"

@@ -22,6 +22,11 @@ def meta(shard: int) -> str:
     return f"eb:{{{shard}}}:meta"
 
 
+def tails(shard: int) -> str:
+    """Hash: `user:<id>` → the id of the last entry in that target's stream, for whoever appends the next."""
+    return f"eb:{{{shard}}}:tails"
+
+
 def live(shard: int) -> str:
     """Channel of the live copies (`live_format`)."""
     return f"eb:{{{shard}}}:live"

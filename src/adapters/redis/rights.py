@@ -10,7 +10,8 @@ from .settings import Durability
 
 RULES = (
     "~eb:* &eb:* +hello +info +client|setname +script|load +evalsha "
-    "+hget +hset +hsetnx +hmget +hgetall +hdel +xadd +xrevrange +expire +time +publish +wait"
+    "+hget +hset +hsetnx +hmget +hgetall +hdel +hrandfield +xadd +xlen +xrevrange +pexpire +time "
+    "+publish +wait"
 )
 """ACL rules of a user for the bridge alone, on one server or under Sentinels (not yet `+select` for a
 database other than 0, nor `+waitaof`)."""
@@ -46,19 +47,21 @@ async def refused(link: Link, durability: Durability, *, sharded_channels: bool)
 
     Writes only if it may make its keys expire. Raises like `Link.call`.
     """
-    [expiry] = await link.call(_HASH, ("EXPIRE", _HASH, 1))
+    [expiry] = await link.call(_HASH, ("PEXPIRE", _HASH, 1000))
     if isinstance(expiry, ResponseError):
-        return [_sentence(("EXPIRE", _HASH), expiry)]
+        return [_sentence(("PEXPIRE", _HASH), expiry)]
     commands: list[tuple[str | int, ...]] = [
         ("HSET", _HASH, "field", "1"),
         ("HSETNX", _HASH, "field", "1"),
-        ("EXPIRE", _HASH, 1),
+        ("PEXPIRE", _HASH, 1000),
         ("HGET", _HASH, "field"),
         ("HMGET", _HASH, "field"),
         ("HGETALL", _HASH),
+        ("HRANDFIELD", _HASH, 1, "WITHVALUES"),
         ("HDEL", _HASH, "field"),
         ("XADD", _STREAM, "*", "field", "1"),
-        ("EXPIRE", _STREAM, 1),
+        ("PEXPIRE", _STREAM, 1000),
+        ("XLEN", _STREAM),
         ("XREVRANGE", _STREAM, "+", "-", "COUNT", 1),
         ("TIME",),
         ("SPUBLISH" if sharded_channels else "PUBLISH", _CHANNEL, ""),

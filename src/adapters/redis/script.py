@@ -37,6 +37,11 @@ def new_epoch() -> str:
     return b32encode(secrets.token_bytes(5)).decode().lower()
 
 
+def new_salt() -> int:
+    """Return nine random digits (30 bits), the first not 0: what makes a call's ids its own."""
+    return 100_000_000 + secrets.randbelow(900_000_000)
+
+
 @cache
 def source_for(version: Version) -> str:
     """Return the script as such a server takes it: 6.2 does not know the first line."""
@@ -117,13 +122,15 @@ class ApplyScript:
             call: Command = (
                 "EVALSHA",
                 self._sha,
-                2 + len(streams),
+                3 + len(streams),
                 home,
                 keys.meta(shard),
+                keys.tails(shard),
                 *streams,
                 self._live_command,
                 keys.live(shard),
                 new_epoch(),
+                new_salt(),
                 self._limits.max_length,
                 self._limits.life_seconds,
                 *arguments,

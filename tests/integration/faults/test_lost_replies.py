@@ -49,8 +49,8 @@ async def test_a_lost_reply_is_asked_for_again_and_nothing_is_appended_twice(
 
 def repeated(proxy: RedisProxy) -> set[bytes]:
     """The data of the entries that were appended although the bridge never heard of it."""
-    # Behind the names of the streams come seven arguments, then an entry each.
-    return {data for command in proxy.answered for data in command[3 + int(command[2]) + 7 :]}
+    # Behind the names of the streams come eight arguments, then an entry each.
+    return {data for command in proxy.answered for data in command[3 + int(command[2]) + 8 :]}
 
 
 async def test_while_every_reply_is_lost_the_circuit_is_open_and_afterwards_all_is_exact(

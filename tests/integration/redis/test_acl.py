@@ -238,12 +238,12 @@ ON_A_KEY = {
     "hmget": ("HMGET", "{}", "f"),
     "hgetall": ("HGETALL", "{}"),
     "hdel": ("HDEL", "{}", "f"),
+    "hrandfield": ("HRANDFIELD", "{}", 1),
     "xadd": ("XADD", "{}", "*", "f", "1"),
     "xlen": ("XLEN", "{}"),
     "xrange": ("XRANGE", "{}", "-", "+"),
     "xread": ("XREAD", "STREAMS", "{}", "0"),
     "xrevrange": ("XREVRANGE", "{}", "+", "-"),
-    "expire": ("EXPIRE", "{}", 1),
     "pexpire": ("PEXPIRE", "{}", 1),
     "zadd": ("ZADD", "{}", 1, "m"),
     "zcard": ("ZCARD", "{}"),
@@ -383,7 +383,7 @@ async def test_what_is_missing_is_named_by_its_command(users: Users) -> None:
     assert "secret" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("right", ["+client|setname", "+info", "+expire"])
+@pytest.mark.parametrize("right", ["+client|setname", "+info", "+pexpire"])
 async def test_check_names_a_missing_right_and_those_that_are_needed(users: Users, right: str) -> None:
     url = users.set("bridge", rights.RULES.replace(f" {right}", ""))
 

@@ -221,7 +221,8 @@ async def test_rights_that_are_missing_leave_no_half_of_a_batch(redis_server: Ne
 
 
 @pytest.mark.parametrize(
-    "taken", ["xadd", "hset", "hdel", "expire", "publish", "xrevrange", "hget", "evalsha"]
+    "taken",
+    ["xadd", "hset", "hdel", "pexpire", "publish", "xlen", "xrevrange", "hget", "hmget", "evalsha"],
 )
 async def test_wherever_a_right_is_missing_the_batch_is_applied_once_in_the_end(
     redis_server: NewServer, taken: str
@@ -230,6 +231,7 @@ async def test_wherever_a_right_is_missing_the_batch_is_applied_once_in_the_end(
     call = batch(-1, 3, *(entry(n, TARGETS[n % 2]) for n in range(4)))
     async with sink_of(server.url_for(user="bridge", password="secret")) as sink:
         await begin(sink)
+        server.command("XADD", keys.stream(0, TARGETS[0]), "*", "data", '{"n":9}')  # has no tail
         server.command("ACL", "SETUSER", "bridge", f"-{taken}")
 
         with pytest.raises(SinkMisconfigured) as refusal:
@@ -239,7 +241,7 @@ async def test_wherever_a_right_is_missing_the_batch_is_applied_once_in_the_end(
 
     assert refusal.value.reason == "rights"
     assert isinstance(again, Applied)
-    assert offsets(server.url, TARGETS[0]) == [0, 2]
+    assert offsets(server.url, TARGETS[0]) == [9, 0, 2]
     assert offsets(server.url, TARGETS[1]) == [1, 3]
 
 
@@ -325,4 +327,4 @@ async def test_streams_are_bounded_and_expire(server: RedisServer) -> None:
 
         assert kept == list(range(600 - len(kept), 600))
         assert len(kept) < 250
-        assert 0 < server.command("TTL", keys.stream(0, TARGETS[0])) <= 100
+        assert 0 < server.command("TTL", keys.stream(0, TARGETS[0])) <= 101

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ from eventbridge.adapters.redis.sse_service import RedisSSEService
 from eventbridge.domain.delivery import Answer, Applied, Batch, Entry, Gap, Mark, Partition
 from eventbridge.domain.errors import EventBridgeError
 from eventbridge.domain.message import SSEMessage
-from eventbridge.domain.routing import user
+from eventbridge.domain.routing import Target, user
 from tests.servers import RedisServer
 from tests.servers.embedded import EmbeddedRedis
 from tests.unit.domain.shard_model import ShardModel, ShardState
@@ -57,6 +58,8 @@ steps = st.one_of(
     st.tuples(st.just("checkpoint"), st.lists(marks, min_size=1, max_size=3)),
     st.tuples(st.just("publish"), st.sampled_from(TARGETS), texts.map(str.encode)),
     st.tuples(st.just("occupy"), st.sampled_from(TARGETS)),
+    st.tuples(st.just("lose tail"), st.sampled_from(TARGETS)),
+    st.tuples(st.just("false tail"), st.sampled_from(TARGETS), st.sampled_from([0, 1, 2, None])),
     st.tuples(st.just("snapshot")),
     st.tuples(st.just("roll back")),
 )
@@ -77,6 +80,9 @@ class Pair:
             pass
         self.real_epochs: dict[str | None, str | None] = {None: None}
         self.spares: list[str] = []
+        self.given: set[tuple[Target, bytes]] = set()
+        self.misled: set[Target] = set()
+        """Those whose tails were false once: what follows is not linked, and Redis chose ids."""
         self.saved: tuple[ShardState, set[Any], dict[bytes, tuple[bytes, int]]] = (ShardState(), set(), {})
 
     async def step(self, step: tuple[Any, ...]) -> None:
@@ -96,6 +102,10 @@ class Pair:
                 streams = {t: s for t, s in self.model.streams.items() if t != target}
                 self.model.streams.clear()
                 self.model.streams.update(streams)
+            case ["lose tail", target]:
+                self.redis.hdel(keys.tails(0), keys.target_name(target))
+            case ["false tail", target, place]:
+                self.mislead(target, place)
             case ["snapshot"]:
                 dumps = {
                     key: (self.redis.dump(key), self.redis.pttl(key)) for key in self.redis.keys("eb:{*")
@@ -116,6 +126,32 @@ class Pair:
                 for key, (value, life) in dumps.items():
                     self.redis.restore(key, max(life, 0), value)
 
+    def mislead(self, target: Target, place: int | None) -> None:
+        """Give the target the tail of an older entry, or of one far ahead that never was."""
+        ids = self.ids(target)
+        tail = b"9000000000000-1234567891001" if place is None else [*ids, b"1000000000000-1234567891001"][0]
+        if place and len(ids) > place:
+            tail = ids[place]
+        self.redis.hset(keys.tails(0), keys.target_name(target), tail)
+        self.misled.add(target)
+
+    def ids(self, target: Target) -> list[bytes]:
+        if target in self.model.wrong_types:
+            return []
+        return [identity for identity, _ in self.redis.xrange(keys.stream(0, target))]
+
+    @contextmanager
+    def appending(self) -> Iterator[None]:
+        """Ids that are new afterwards were never given before, and are the tails."""
+        before = {target: self.ids(target) for target in TARGETS}
+        yield
+        for target, known in before.items():
+            if new := self.ids(target)[len(known) :]:
+                again = self.given.intersection((target, identity) for identity in new)
+                assert not again or target in self.misled
+                self.given.update((target, identity) for identity in new)
+                assert self.redis.hget(keys.tails(0), keys.target_name(target)) == new[-1]
+
     def mark(self, drawn: tuple[Any, ...], *, initialise: bool | None = None) -> Mark:
         partition, previous, upto, (timestamp, proof), ago = drawn
         if initialise is not None:
@@ -128,17 +164,19 @@ class Pair:
 
     async def apply(self, found: tuple[Mark, ...], entries: list[Entry] | tuple[()], spare: str) -> None:
         told = tuple(msgspec.structs.replace(m, epoch=self.real_epochs.get(m.epoch)) for m in found)
-        real = await self.sink.apply(Batch(0, told, entries))
+        with self.appending():
+            real = await self.sink.apply(Batch(0, told, entries))
 
         expected = self.model.apply(Batch(0, found, entries), spare)
 
         self.compare_epochs(spare)
         assert list(real) == [self.translated(answer) for answer in expected]
 
-    async def publish(self, target: Any, data: bytes, spare: str) -> None:
+    async def publish(self, target: Target, data: bytes, spare: str) -> None:
         message = SSEMessage(event="published", data=data)
         try:
-            position = await self.sink.publish_event(target.id, message)
+            with self.appending():
+                position = await self.sink.publish_event(target.id, message)
         except EventBridgeError:
             assert target in self.model.wrong_types
             return
@@ -173,7 +211,8 @@ class Pair:
                 for e in expected
             ]
             ids = [identity for identity, _ in real]
-            assert [fields[b"prev"] for _, fields in real] == [b"0-0", *ids][: len(ids)]
+            if target not in self.misled:
+                assert [fields[b"prev"] for _, fields in real] == [b"0-0", *ids][: len(ids)]
             assert not ids or self.redis.ttl(keys.stream(0, target)) > 80_000
         known = {
             field.decode(): value.decode() for field, value in self.redis.hgetall(keys.watermarks(0)).items()

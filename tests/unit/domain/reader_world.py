@@ -8,8 +8,6 @@ under way, streams that are trimmed or expire, clocks that go back. Rollbacks, o
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import msgspec
-
 from eventbridge.adapters.memory.shard import EMPTY, MemoryShard, StreamEntry
 from eventbridge.domain.assignment import AssignmentPolicy, OnStateLost
 from eventbridge.domain.continuity import ResetReason, StreamView, start_at, trusted_ms
@@ -29,9 +27,7 @@ Source = tuple[Partition, int]
 
 
 class TimedShard(MemoryShard):
-    """A shard whose streams expire and are trimmed, and that gives no id twice, not even after a rollback."""
-
-    given = 0
+    """A shard whose streams expire and are trimmed."""
 
     def __init__(self) -> None:
         self.appended_at: dict[str, int] = {}
@@ -39,12 +35,8 @@ class TimedShard(MemoryShard):
 
     def _append(self, target: Target, event: str, data: bytes, **fields: object) -> str:
         identity = super()._append(target, event, data, **fields)  # type: ignore[arg-type] # passed on as given
-        TimedShard.given += 1
-        unique = f"{identity.split('-')[0]}-{TimedShard.given}"
-        entries = self._streams[target]
-        entries[-1] = msgspec.structs.replace(entries[-1], id=unique)
-        self.appended_at[unique] = self.clock_ms
-        return unique
+        self.appended_at[identity] = self.clock_ms
+        return identity
 
     def tick(self, now: int) -> None:
         self.clock_ms = now

@@ -46,7 +46,19 @@ def test_ids_follow_the_clock_and_rise_where_it_stands_or_jumps_back() -> None:
         shard.clock_ms = clock_ms
         ids.append(shard.append(ALICE, "e", b"", "spare"))
 
-    assert ids == ["500-0", "500-1", "500-2", "900-0"]
+    assert [each.partition("-")[0] for each in ids] == ["500", "500", "500", "900"]
+    assert ids == sorted(ids, key=lambda each: tuple(map(int, each.split("-"))))
+
+
+def test_an_id_that_a_rollback_took_is_not_given_again() -> None:
+    shard = begun()
+    before = shard.snapshot()
+
+    first = shard.append(ALICE, "e", b"", "spare")
+    shard.restore(before)
+    second = shard.append(ALICE, "e", b"", "spare")
+
+    assert first != second
 
 
 def test_a_restored_shard_is_what_it_was_and_the_snapshot_stays_so() -> None:
