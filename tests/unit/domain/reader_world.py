@@ -150,6 +150,7 @@ class ReaderWorld(World):
         for number in (0, 1):
             self.commit(number, b)
         self.shards[a % 2].restore(EMPTY)
+        self.catch_up(b, 0)
         self.bridges = [{} for _ in self.bridges]
         for number in (0, 1):
             self.assign(number, 1)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from eventbridge.adapters.memory import shard
 from eventbridge.domain import stream_cursor
-from eventbridge.domain.continuity import StreamView, disproof, fresh_start
+from eventbridge.domain.continuity import UNWRITTEN, StreamView, disproof, fresh_start
 from eventbridge.domain.position import START, Position
 from eventbridge.domain.stream_cursor import Link, Linked, StreamCursor
 
@@ -71,9 +71,13 @@ def histories(steps: Sequence[Step]) -> st.SearchStrategy[History]:
     return st.lists(step, min_size=20, max_size=100)
 
 
-def play(history: History) -> ReaderWorld:
-    """Start from two bridges that read one partition each and two pages that are connected."""
+def play(history: History, *, pages_first: bool = False) -> ReaderWorld:
+    """Start from two bridges that read one partition each and two pages that are connected; with
+    `pages_first` they were there before anything was written."""
     world = ReaderWorld()
+    if pages_first:
+        world.catch_up(0, 0)
+        world.catch_up(1, 0)
     for partition in (0, 1):
         world.append(partition, 2 + partition)
         world.assign(partition, 1)
@@ -85,7 +89,7 @@ def play(history: History) -> ReaderWorld:
 
 
 def find_a_miss(history: History) -> None:
-    world = play(history)
+    world = play(history, pages_first=len(history) % 3 == 0)
     world.quiesce(anew=len(history) % 2 == 0)
     assert world.missed() == {}
 
@@ -148,6 +152,16 @@ def ignores_epochs(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(stream_cursor, "disproof", laxer)
 
 
+def trusts_an_unwritten_shard(patch: pytest.MonkeyPatch) -> None:
+    """A page that was there before the first write is judged under the first epoch as if it had come in it."""
+
+    def laxer(cursor: Position, view: StreamView) -> object:
+        epoch = view.known_epoch if cursor.epoch == UNWRITTEN else cursor.epoch
+        return disproof(Position(epoch, cursor.id), view)
+
+    patch.setattr(stream_cursor, "disproof", laxer)
+
+
 def sends_live_copies_unchecked(patch: pytest.MonkeyPatch) -> None:
     """A live copy above the cursor is sent, whatever lies between."""
 
@@ -186,6 +200,7 @@ def gives_ids_again(patch: pytest.MonkeyPatch) -> None:
         (takes_a_lower_prev_as_proof, WILD),
         (lets_the_beginning_prove, WILD),
         (ignores_epochs, WILD),
+        (trusts_an_unwritten_shard, WILD),
         (sends_live_copies_unchecked, HEARING),
         (trusts_a_whole_life, AGEING),
     ],
