@@ -218,6 +218,7 @@ async def test_a_client_that_leaves_is_noticed_and_whoever_waits_is_woken(
     await eventually(lambda: hub.left == 1)
     await asyncio.wait_for(waiting, 5)
     assert connection.write(b"nobody is there")
+    assert connection._connections == set()
 
 
 async def test_requests_behind_the_stream_are_not_taken_without_end(open_stream: Open, hub: Hub) -> None:
