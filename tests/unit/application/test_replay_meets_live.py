@@ -52,6 +52,12 @@ class Seam:
         copy = FeedEntry(identity, prev, entry.event, entry.data, None)
         self.old.append(LiveEntry(target_name(user(ANN)), self.world.epoch(SHARD) or "", copy))
 
+    async def publish_unheard(self, _a: int, b: int) -> None:
+        """Append some, and lose all their live copies: nothing but a read finds them."""
+        for _ in range(1 + b % 3):
+            self.world.feed.lose_next_live(1)
+            await self.publish(0, 0)
+
     async def say_again(self, a: int, _b: int) -> None:
         """A live copy comes once more, late."""
         if self.old:
@@ -136,6 +142,7 @@ History = Sequence[tuple[Step, int, int]]
 
 CALM: Sequence[Step] = (
     *[Seam.publish] * 4,
+    *[Seam.publish_unheard] * 3,
     Seam.say_again,
     *[Seam.connect] * 3,
     *[Seam.disconnect] * 2,
@@ -150,7 +157,7 @@ WILD: Sequence[Step] = (*CALM, *[Seam.trim] * 2, *[Seam.roll_back] * 2, *[Seam.n
 
 def histories(steps: Sequence[Step]) -> st.SearchStrategy[History]:
     return st.lists(
-        st.tuples(st.sampled_from(steps), st.integers(0, 11), st.integers(0, 11)), min_size=5, max_size=40
+        st.tuples(st.sampled_from(steps), st.integers(0, 11), st.integers(0, 11)), min_size=15, max_size=40
     )
 
 
@@ -158,6 +165,11 @@ async def play(history: History) -> list[tuple[list[str], list[str], int]]:
     """Per page: what it got, the stream, and how much of it at least came after the page had begun."""
     async with HubUnderTest(page_entries=3, life_ms=100 * LIFE_MS).running() as world:
         seam = Seam(world)
+        for number in range(PAGES):
+            await seam.connect(number, 0)
+        await eventually(lambda: all(page is not None and page.position for page in seam.pages))
+        seam.note_starts()
+        await seam.disconnect(PAGES - 1, 0)
         for step, a, b in history:
             await step(seam, a, b)
             seam.note_starts()
