@@ -153,7 +153,7 @@ def ignores_epochs(patch: pytest.MonkeyPatch) -> None:
 
 
 def trusts_an_unwritten_shard(patch: pytest.MonkeyPatch) -> None:
-    """A page that was there before the first write is judged under the first epoch as if it had come in it."""
+    """A page that was there before the first write is judged as if it had come in the first epoch."""
 
     def laxer(cursor: Position, view: StreamView) -> object:
         epoch = view.known_epoch if cursor.epoch == UNWRITTEN else cursor.epoch
