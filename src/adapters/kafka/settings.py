@@ -52,7 +52,7 @@ class KafkaSettings:
 
     fetch_max_bytes: int = 16_777_216
     """In one broker's answer; up to this much per broker is in flight."""
-    max_partition_fetch_bytes: int = 2_097_152
+    max_partition_fetch_bytes: int = 1_835_008
     """Of one partition in an answer; a larger batch still arrives, alone (KIP-74). A poll hands over what one
     answer held, so this, too, bounds batches. Each assigned partition may hold as much in memory, raw and
     once more decoded."""
