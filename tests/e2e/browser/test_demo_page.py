@@ -136,7 +136,8 @@ async def test_a_frozen_page_says_so_and_shows_what_came_meanwhile_when_it_thaws
             }"""
         )
         stream.event(1)
-        await expect(page.locator("#events li")).to_have_count(1, timeout=20_000)
+        await expect(page.locator("#state")).to_have_text("live", timeout=20_000)
+        await expect(page.locator("#events li")).to_have_count(1)
         states = await page.evaluate("() => states")
 
         assert states == ["frozen", "live"]
