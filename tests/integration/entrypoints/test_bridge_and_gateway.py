@@ -30,12 +30,8 @@ from tests.servers.process import free_port
 
 
 @pytest.fixture
-def settings(kafka: SharedKafka, redis_url: str, topic: str, group_id: str) -> dict[str, str]:
-    return {
-        "KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap,
-        "KAFKA__TOPICS": topic,
-        "KAFKA__GROUP_ID": group_id,
-        "REDIS__URL": redis_url,
+def settings(settings: dict[str, str]) -> dict[str, str]:
+    return settings | {
         "GATEWAY__PORT": str(free_port()),
         "GATEWAY__JWT_KEY": KEY,
         "GATEWAY__JWT_ALGORITHMS": "HS256",

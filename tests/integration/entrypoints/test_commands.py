@@ -19,16 +19,6 @@ from tests.servers.choice import SharedKafka
 NewRedis = Callable[..., RedisServer]
 
 
-@pytest.fixture
-def settings(kafka: SharedKafka, redis_url: str, topic: str, group_id: str) -> dict[str, str]:
-    return {
-        "KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap,
-        "KAFKA__TOPICS": topic,
-        "KAFKA__GROUP_ID": group_id,
-        "REDIS__URL": redis_url,
-    }
-
-
 class Stream:
     """A user's stream in Redis, written as the bridge does (DELIVERY.md 3)."""
 

@@ -6,7 +6,6 @@ import socket
 from collections.abc import Callable, Mapping
 from itertools import islice
 
-import pytest
 from redis import Redis
 
 from eventbridge.domain.white_list import WhiteList
@@ -16,16 +15,6 @@ from tests.servers import RedisServer
 from tests.servers.choice import SharedKafka
 
 NewRedis = Callable[..., RedisServer]
-
-
-@pytest.fixture
-def settings(kafka: SharedKafka, redis_url: str, topic: str, group_id: str) -> dict[str, str]:
-    return {
-        "KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap,
-        "KAFKA__TOPICS": topic,
-        "KAFKA__GROUP_ID": group_id,
-        "REDIS__URL": redis_url,
-    }
 
 
 def on(redis: RedisServer, settings: Mapping[str, str]) -> dict[str, str]:
