@@ -122,7 +122,7 @@ def assert_healthy(bridge: Bridge) -> None:
 def assert_only_known_keys(load: Load, url: str) -> None:
     shards = {each: shard_of(each, 8) for each in load.users}
     known = {stream(shard, user(each)) for each, shard in shards.items()} | {"eb:layout"}
-    known |= {f"eb:{{{shard}}}:{name}" for shard in range(8) for name in ("wm", "meta")}
+    known |= {f"eb:{{{shard}}}:{name}" for shard in range(8) for name in ("wm", "meta", "tails")}
     with Redis.from_url(url, decode_responses=True) as client:
         assert set(client.scan_iter(count=1000)) <= known
 
