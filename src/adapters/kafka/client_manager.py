@@ -4,10 +4,10 @@ import ssl
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.abc import AbstractTokenProvider
 from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import KafkaError
 
+from ...application.concealing import conceal
 from ...application.errors import SourceMisconfigured
 from .bounded_decompression import bound_decompression
 from .fast_checksums import check_fast
@@ -101,12 +101,19 @@ class KafkaClientManager:
             try:
                 connection = await create_conn(host, port, **options)
             except (OSError, EOFError, TimeoutError, KafkaError, ValueError) as error:
+                conceal(error, self._sent_to_log_in())
                 if failure is None or refusal(error):
                     failure = error
             else:
                 connection.close()
                 return None
         return failure
+
+    def _sent_to_log_in(self) -> list[str]:
+        """The secrets that a broker's refusal may repeat."""
+        tokens: FileToken | EndpointToken | None = self._connection.get("sasl_oauth_token_provider")
+        sent = (self.settings.sasl_password, None if tokens is None else tokens.last)
+        return [secret for secret in sent if secret]
 
     def _connection_options(self) -> dict[str, Any]:
         settings = self.settings
@@ -148,7 +155,7 @@ def _tls(settings: KafkaSettings) -> ssl.SSLContext:
     return context
 
 
-def _tokens(settings: KafkaSettings) -> AbstractTokenProvider:
+def _tokens(settings: KafkaSettings) -> FileToken | EndpointToken:
     if settings.sasl_oauth_token_file is not None:
         return FileToken(settings.sasl_oauth_token_file)
     return EndpointToken(

@@ -6,10 +6,11 @@ import ssl
 import time
 from base64 import b64encode
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote_plus, urlencode, urlsplit
-from urllib.request import Request, urlopen
+from urllib.request import HTTPRedirectHandler, HTTPSHandler, Request, build_opener
 
 from aiokafka.abc import AbstractTokenProvider
 from aiokafka.errors import AuthenticationFailedError, KafkaConnectionError
@@ -26,6 +27,8 @@ class FileToken(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka is unt
     """The content of a file, read anew for each connection."""
 
     def __init__(self, path: str) -> None:
+        self.last = ""
+        """The token that was handed out last."""
         self._path = Path(path)
 
     # aiokafka's own says that it returns nothing.
@@ -39,7 +42,15 @@ class FileToken(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka is unt
             ) from None
         if not found:
             raise AuthenticationFailedError("the token file is empty")
+        self.last = found
         return found
+
+
+class _NoRedirects(HTTPRedirectHandler):
+    """urllib would take the client's secret along, wherever it is sent."""
+
+    def redirect_request(self, *_: object, **__: object) -> None:
+        """Follow nowhere: the redirection is the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +69,10 @@ class TokenEndpoint:
             raise SourceMisconfigured("insecure_login", "the token URL must begin with https://")
 
     def ask(self) -> tuple[str, float]:
-        """Fetch a token and its life in seconds; blocks. Raises aiokafka's errors, without secrets."""
+        """Fetch a token and its life in seconds; blocks. Raises aiokafka's errors, without secrets.
+
+        Redirects are not followed.
+        """
         form = {"grant_type": "client_credentials"} | ({"scope": self.scope} if self.scope else {})
         login = f"{quote_plus(self.client_id)}:{quote_plus(self.client_secret)}".encode()
         request = Request(  # noqa: S310 - the scheme was checked
@@ -66,17 +80,16 @@ class TokenEndpoint:
             data=urlencode(form).encode(),
             headers={"Authorization": f"Basic {b64encode(login).decode()}", "Accept": "application/json"},
         )
+        opener = build_opener(_NoRedirects, HTTPSHandler(context=ssl.create_default_context()))
         try:
-            with urlopen(  # noqa: S310 - the scheme was checked
-                request, timeout=self.timeout_seconds, context=ssl.create_default_context()
-            ) as answer:
+            with opener.open(request, timeout=self.timeout_seconds) as answer:
                 body = json.loads(answer.read(1_048_576))
             return str(body["access_token"]), float(body.get("expires_in", 300))
         except HTTPError as error:
             error.close()
             kind = AuthenticationFailedError if error.code in (400, 401, 403) else KafkaConnectionError
             raise kind(f"the token endpoint answered {error.code}") from None
-        except (URLError, OSError) as error:
+        except (URLError, HTTPException, OSError) as error:
             raise KafkaConnectionError(
                 f"the token endpoint cannot be reached: {type(error).__name__}"
             ) from None
@@ -92,8 +105,9 @@ class EndpointToken(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka is
 
     def __init__(self, endpoint: TokenEndpoint) -> None:
         self._endpoint = endpoint
+        self.last = ""
+        """The token that was handed out last."""
         self._lock = asyncio.Lock()
-        self._token = ""
         self._good_until = 0.0
 
     # aiokafka's own says that it returns nothing.
@@ -102,6 +116,6 @@ class EndpointToken(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka is
         async with self._lock:
             if time.monotonic() >= self._good_until:
                 asked = time.monotonic()
-                self._token, life = await asyncio.to_thread(self._endpoint.ask)
+                self.last, life = await asyncio.to_thread(self._endpoint.ask)
                 self._good_until = asked + life * REFRESH_SHARE
-            return self._token
+            return self.last

@@ -32,7 +32,7 @@ def connect(settings: RedisSettings) -> Link:
         port=port,
         **_options(address, settings.timeout_seconds),
     )
-    return ServerLink(pool, settings.timeout_seconds)
+    return ServerLink(pool, settings.timeout_seconds, address.password)
 
 
 class SentinelLink(ServerLink):
@@ -52,7 +52,7 @@ class SentinelLink(ServerLink):
             **({"ssl": True} if address.tls else {}),
             **_options(address, timeout),
         )
-        super().__init__(pool, timeout)
+        super().__init__(pool, timeout, address.password)
 
     async def close(self) -> None:
         """As in `Link`."""
@@ -76,7 +76,7 @@ def _to_cluster(address: Address, timeout: float) -> ClusterLink:
         require_full_coverage=False,
         **options,
     )
-    return ClusterLink(client, timeout)
+    return ClusterLink(client, timeout, address.password)
 
 
 def _options(address: Address, timeout: float) -> dict[str, Any]:

@@ -12,8 +12,16 @@ from typing import Protocol, cast
 import hiredis
 from redis.asyncio import Connection, ConnectionPool
 from redis.asyncio.cluster import ClusterNode, RedisCluster
-from redis.exceptions import AskError, ClusterDownError, MovedError, ResponseError, SlotNotCoveredError
+from redis.exceptions import (
+    AskError,
+    ClusterDownError,
+    InvalidResponse,
+    MovedError,
+    ResponseError,
+    SlotNotCoveredError,
+)
 
+from ...application.concealing import conceal
 from .errors import FOREIGN, classify
 
 MAX_CALLS = 64
@@ -61,16 +69,18 @@ class ServerLink:
 
     cluster = False
 
-    def __init__(self, pool: ConnectionPool, timeout: float) -> None:
+    def __init__(self, pool: ConnectionPool, timeout: float, password: str | None = None) -> None:
+        """`password` is kept out of errors; the pool has it for itself."""
         self.timeout = timeout
         self._pool = pool
+        self._secrets = [password] if password else []
         # redis-py's pools raise where they are full; the Sentinel's has no waiting variant.
         self._free = asyncio.Semaphore(MAX_CALLS)
 
     async def call(self, key: str, *commands: Command) -> Sequence[Reply]:
         """As in `Link`."""
         del key
-        with _foreign_errors_mapped():
+        with _foreign_errors_mapped(self._secrets):
             async with asyncio.timeout(self.timeout), self._free:
                 connection = await self._connection()
                 try:
@@ -87,7 +97,8 @@ class ServerLink:
         """As in `Link`."""
         del home
         make: Callable[[], object] = self._pool.make_connection
-        return await _dialled(cast(Connection, make()), self.timeout)
+        with _foreign_errors_mapped(self._secrets):
+            return await _dialled(cast(Connection, make()), self.timeout)
 
     def doubt(self) -> None:
         """As in `Link`: whoever connects asks anew anyway."""
@@ -97,7 +108,13 @@ class ServerLink:
         await self._pool.disconnect()
 
     async def _connection(self) -> Connection:
-        return await cast("Callable[[], Awaitable[Connection]]", self._pool.get_connection)()
+        try:
+            with _redis_expected():
+                return await cast("Callable[[], Awaitable[Connection]]", self._pool.get_connection)()
+        except InvalidResponse:
+            # redis-py keeps a connection on which it stumbled as if it had logged in.
+            await self._pool.disconnect(inuse_connections=False)
+            raise
 
 
 class ClusterLink:
@@ -105,15 +122,17 @@ class ClusterLink:
 
     cluster = True
 
-    def __init__(self, client: RedisCluster, timeout: float) -> None:
+    def __init__(self, client: RedisCluster, timeout: float, password: str | None = None) -> None:
+        """`password` is kept out of errors; the client has it for itself."""
         self.timeout = timeout
         self._client = client
+        self._secrets = [password] if password else []
         self._free = asyncio.Semaphore(MAX_CALLS)
         self._slots_doubtful = False
 
     async def call(self, key: str, *commands: Command) -> Sequence[Reply]:
         """As in `Link`."""
-        with _foreign_errors_mapped():
+        with _foreign_errors_mapped(self._secrets):
             async with asyncio.timeout(self.timeout), self._free:
                 await self._know_slots()
                 try:
@@ -124,14 +143,14 @@ class ClusterLink:
 
     async def home(self, key: str) -> str:
         """As in `Link`: `host:port`."""
-        with _foreign_errors_mapped():
+        with _foreign_errors_mapped(self._secrets):
             async with asyncio.timeout(self.timeout):
                 await self._know_slots()
                 return self._node(key, None).name
 
     async def dial(self, home: str) -> Connection:
         """As in `Link`."""
-        with _foreign_errors_mapped():
+        with _foreign_errors_mapped(self._secrets):
             node = self._client.get_node(node_name=home)
             if node is None:
                 raise SlotNotCoveredError("a node has left the Cluster")
@@ -147,10 +166,11 @@ class ClusterLink:
         await self._client.aclose()
 
     async def _know_slots(self) -> None:
-        await self._client.initialize()
-        if self._slots_doubtful:
-            await self._client.nodes_manager.initialize()
-            self._slots_doubtful = False
+        with _redis_expected():
+            await self._client.initialize()
+            if self._slots_doubtful:
+                await self._client.nodes_manager.initialize()
+                self._slots_doubtful = False
 
     async def _follow(self, key: str, commands: Sequence[Command]) -> Sequence[Reply]:
         asked: AskError | None = None
@@ -189,7 +209,12 @@ async def _on_node(node: ClusterNode, commands: Sequence[Command]) -> Sequence[R
     try:
         await node.disconnect_if_needed(connection)
         connect: Callable[[], Awaitable[None]] = connection.connect
-        await connect()
+        try:
+            with _redis_expected():
+                await connect()
+        except InvalidResponse:
+            await connection.disconnect(nowait=True)
+            raise
         return await _exchange(connection, commands)
     finally:
         node.release(connection)
@@ -200,11 +225,12 @@ async def _exchange(connection: Connection, commands: Sequence[Command]) -> Sequ
     await connection.send_packed_command([pack(command) for command in commands], check_health=False)
     replies: list[Reply] = []
     try:
-        for _ in commands:
-            try:
-                replies.append(await connection.read_response())
-            except ResponseError as refusal:
-                replies.append(refusal)
+        with _redis_expected():
+            for _ in commands:
+                try:
+                    replies.append(await connection.read_response())
+                except ResponseError as refusal:
+                    replies.append(refusal)
     finally:
         if len(replies) < len(commands):
             await connection.disconnect(nowait=True)
@@ -212,20 +238,30 @@ async def _exchange(connection: Connection, commands: Sequence[Command]) -> Sequ
 
 
 async def _dialled(connection: Connection, limit: float) -> Connection:
-    with _foreign_errors_mapped():
-        connect: Callable[[], Awaitable[None]] = connection.connect
-        try:
+    connect: Callable[[], Awaitable[None]] = connection.connect
+    try:
+        with _redis_expected():
             async with asyncio.timeout(limit):
                 await connect()
-        except BaseException:
-            await connection.disconnect(nowait=True)
-            raise
+    except BaseException:
+        await connection.disconnect(nowait=True)
+        raise
     return connection
 
 
 @contextmanager
-def _foreign_errors_mapped() -> Iterator[None]:
+def _redis_expected() -> Iterator[None]:
+    """For redis-py at work: it stumbles over what no Redis would answer."""
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise InvalidResponse(f"what answers is no Redis server ({type(error).__name__})") from error
+
+
+@contextmanager
+def _foreign_errors_mapped(secrets: Sequence[str]) -> Iterator[None]:
     try:
         yield
     except FOREIGN as error:
+        conceal(error, secrets)
         raise classify(error) from error

@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from urllib.parse import quote
 
-MASK = "***"
+from ...application.concealing import MASK, forms_of
 
 MAX_TEXT = 2_000
 """Characters of one field."""
@@ -19,9 +18,6 @@ MAX_DEPTH = 3
 
 _SCANNED = 16_384
 """Characters that are searched for secrets; nothing behind them is shown."""
-
-_SHORTEST_SECRET = 4
-"""Shorter ones are left to the patterns: every `a` of a line would be masked."""
 
 _WORDS = (
     r"pass(?:word|wd|phrase)?|pwd|secret|token|ticket|api[_-]?key|private[_-]?key|jwt[_-]?key|credentials?"
@@ -48,14 +44,8 @@ class Masking:
     """Makes fields fit to be shown. `secrets` are values known to be secret, found wherever they stand."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        forms = {
-            form
-            for secret in secrets
-            if len(secret) >= _SHORTEST_SECRET
-            for form in (secret, quote(secret, safe=""), quote(secret), repr(secret)[1:-1])
-        }
-        longest_first = sorted(forms, key=len, reverse=True)
-        self._known = re.compile("|".join(map(re.escape, longest_first))) if forms else None
+        forms = forms_of(secrets)
+        self._known = re.compile("|".join(map(re.escape, forms))) if forms else None
 
     def text(self, text: str, limit: int = MAX_TEXT) -> str:
         """One line of at most about `limit` characters."""

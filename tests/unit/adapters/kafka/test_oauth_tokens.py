@@ -24,11 +24,17 @@ class Issuer:
         self.status = 200
         self.body: object = None
         self.life = 300.0
+        self.location: str | None = None
         self.release = threading.Event()
         self.release.set()
         issuer = self
 
         class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                issuer.asked.append((self.headers["Authorization"], {}))
+                self.send_response(200)
+                self.end_headers()
+
             def do_POST(self) -> None:
                 form = self.rfile.read(int(self.headers["Content-Length"])).decode()
                 issuer.asked.append((self.headers["Authorization"], parse_qs(form)))
@@ -38,6 +44,8 @@ class Issuer:
                     "expires_in": issuer.life,
                 }
                 self.send_response(issuer.status)
+                if issuer.location is not None:
+                    self.send_header("Location", issuer.location)
                 self.end_headers()
                 self.wfile.write(json.dumps(body).encode())
 
@@ -116,6 +124,29 @@ async def test_an_endpoint_that_is_away_is_a_failure() -> None:
         await EndpointToken(endpoint).token()
 
     assert "s3cret" not in str(failed.value) + repr(endpoint)
+
+
+async def test_a_redirect_is_not_followed_since_the_clients_secret_would_go_along(issuer: Issuer) -> None:
+    issuer.status, issuer.location = 302, f"{issuer.url}/elsewhere"
+
+    with pytest.raises(KafkaConnectionError, match="answered 302"):
+        await EndpointToken(_endpoint(issuer)).token()
+
+    assert len(issuer.asked) == 1
+
+
+async def test_an_endpoint_that_speaks_no_http_is_a_failure() -> None:
+    async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"grant_type=client_credentials")
+        writer.write(b"220 s3cret ESMTP\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(babble, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(KafkaConnectionError, match="cannot be reached: BadStatusLine") as failed:
+            await EndpointToken(TokenEndpoint(f"http://127.0.0.1:{port}/", "bridge", "s3cret")).token()
+
+    assert "s3cret" not in str(failed.value)
 
 
 @pytest.mark.parametrize("url", ["http://issuer.example/token", "file:///etc/passwd", "token"])
