@@ -86,7 +86,7 @@ export class Connection {
   async #once() {
     const { credentials, withCredentials } = this.#options;
     const brought = credentials ? await credentials() : {};
-    if (this.position === null && brought.position) this.position = brought.position;
+    if (brought.position && !beginsSomewhere(this.#options.url)) this.position ??= brought.position;
     const watch = new Watch(this.#options.silenceMs, this.#stop.signal);
     try {
       const response = await fetch(this.#url(brought.ticket), {
@@ -186,6 +186,12 @@ export class Connection {
     }
     return url;
   }
+}
+
+/** @param {string} url @returns {boolean} Whether it says where to begin. */
+export function beginsSomewhere(url) {
+  const { searchParams } = new URL(url);
+  return searchParams.has("last") || searchParams.has("last_event_id");
 }
 
 /** Aborts when nothing was heard for too long, or with another signal. */

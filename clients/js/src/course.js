@@ -90,7 +90,11 @@ export class Course {
       }
     }
     if (share !== "none" && "BroadcastChannel" in globalThis && globalThis.navigator?.locks) {
-      return lockLink(name, this.#member, receive);
+      try {
+        return await lockLink(name, this.#member, receive);
+      } catch {
+        // the same
+      }
     }
     return null;
   }

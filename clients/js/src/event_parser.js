@@ -22,8 +22,8 @@ export class EventParser {
    * @returns {Block[]} What it completes.
    */
   feed(text) {
-    if (this.#afterReturn && text.startsWith("\n")) text = text.slice(1);
     if (text === "") return [];
+    if (this.#afterReturn && text.startsWith("\n")) text = text.slice(1);
     this.#afterReturn = text.endsWith("\r");
     const lines = (this.#rest + text).split(/\r\n|\n|\r/);
     this.#rest = lines.pop() ?? "";

@@ -49,8 +49,9 @@ export class EventStream extends EventTarget {
     this.#settings = settings(url, options);
     const { remember, key, dedupe, position, signal } = this.#settings;
     this.#kept = new Kept(remember, key);
-    const kept = this.#kept.load();
-    this.#position = position ?? kept.position;
+    // A page that says where its state is from has not seen what the page before it saw later.
+    const kept = position === null ? this.#kept.load() : { position, ids: [] };
+    this.#position = kept.position;
     this.#ids = new RecentIds(dedupe, kept.ids);
     for (const [kind, heard] of this.#settings.listeners) {
       this.addEventListener(kind, (event) => heard(/** @type {CustomEvent} */ (event).detail));
@@ -140,9 +141,10 @@ export class EventStream extends EventTarget {
   #event({ type, text, position }, before) {
     const data = parsed(text);
     const id = data?.event_id;
-    const known = typeof id === "string" ? !this.#ids.add(id) : position !== "" && reached(before, position);
-    if (!reached(before, position)) this.#position = position || before;
-    if (known) this.repeats += 1;
+    const known = typeof id === "string" && !this.#ids.add(id);
+    const old = reached(before, position);
+    if (!old) this.#position = position || before;
+    if (known || old) this.repeats += 1;
     else this.#hand({ kind: "event", type, data, position }, before);
     this.#save();
   }
@@ -202,7 +204,7 @@ export class EventStream extends EventTarget {
     this.#course = null;
     const unseen = this.#slowest()?.behind ?? 0;
     const ids = this.#ids.last(KEPT_IDS + unseen);
-    this.#kept.saveIds(ids.slice(0, ids.length - unseen));
+    this.#kept.saveIds(ids.slice(0, Math.max(0, ids.length - unseen)));
   }
 
   #abort = () => this.close();

@@ -1,4 +1,4 @@
-import { Connection } from "./connection.js";
+import { beginsSomewhere, Connection } from "./connection.js";
 import { randomId, whenGone } from "./life.js";
 import { positionOf } from "./notices.js";
 
@@ -152,7 +152,7 @@ export class Hub {
    * @returns {RawNotice[] | null} What came after the tab's position; null where that is not known.
    */
   #since({ position, url }) {
-    if (position === null) return beginsBack(url) ? null : [];
+    if (position === null) return beginsSomewhere(url) ? null : [];
     const at = this.#recent.findLastIndex((notice) => positionOf(notice) === position);
     return at < 0 ? null : this.#recent.slice(at + 1);
   }
@@ -187,10 +187,4 @@ export class Hub {
       this.#send({ say: "ask", hub: this.#id, ask }, member);
     });
   }
-}
-
-/** @param {string} url @returns {boolean} Whether a page that opens it wants more than what comes from now on. */
-function beginsBack(url) {
-  const { searchParams } = new URL(url);
-  return searchParams.has("last") || searchParams.has("last_event_id");
 }

@@ -50,7 +50,8 @@ export async function workerLink(name, member, script, receive, lost) {
 }
 
 /**
- * A hub in whichever tab holds the lock; when that tab ends, the next one leads.
+ * A hub in whichever tab holds the lock; when that tab ends, the next one leads. Rejects where the browser allows
+ * no locks here.
  *
  * @param {string} name
  * @param {string} member
@@ -58,9 +59,9 @@ export async function workerLink(name, member, script, receive, lost) {
  * @returns {Promise<Link>}
  */
 export async function lockLink(name, member, receive) {
+  const release = await live(member);
   const channel = new BroadcastChannel(name);
   const waiting = new AbortController();
-  const release = await live(member);
   /** @type {Hub | null} */
   let hub = null;
   let stepDown = () => {};

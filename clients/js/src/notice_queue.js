@@ -7,7 +7,7 @@ export class NoticeQueue {
   /** @type {((result: IteratorResult<T, undefined>) => void)[]} */
   #wanted = [];
   #ended = false;
-  /** @type {{ before: string | null } | null} Where the loop lost the thread. */
+  /** @type {{ before: string | null, count: number } | null} Where the loop lost the thread, and how much since. */
   #lost = null;
   #limit;
   #settled;
@@ -30,7 +30,7 @@ export class NoticeQueue {
 
   /** How much has not been seen to its end. */
   get behind() {
-    return this.#waiting.length + (this.#inHand ? 1 : 0) + (this.#lost ? 1 : 0);
+    return this.#waiting.length + (this.#inHand ? 1 : 0) + (this.#lost?.count ?? 0);
   }
 
   /**
@@ -38,13 +38,14 @@ export class NoticeQueue {
    * @param {string | null} before The position before it.
    */
   give(value, before) {
-    if (this.#ended || this.#lost) return;
+    if (this.#ended) return;
     const wanted = this.#wanted.shift();
-    if (wanted) {
+    if (this.#lost) this.#lost.count += 1;
+    else if (wanted) {
       this.#inHand = { before };
       wanted({ value, done: false });
     } else if (this.#waiting.length < this.#limit) this.#waiting.push({ value, before });
-    else this.#lost = { before };
+    else this.#lost = { before, count: 1 };
   }
 
   /** Nothing more will be given; what waits can still be seen. */

@@ -18,6 +18,10 @@ const EXAMPLES = /** @type {const} */ ([
     { type: "message", data: "y", lastEventId: "" },
     { type: "message", data: "z", lastEventId: "" },
   ]],
+  ["an empty line behind CRLF", "data: x\r\n\ndata: y\r\n\n", [
+    { type: "message", data: "x", lastEventId: "" },
+    { type: "message", data: "y", lastEventId: "" },
+  ]],
   ["a bare id moves the position", "id: 7\n\n", [{ type: "message", data: null, lastEventId: "7" }]],
   ["an id stays for the events after it", "id: 7\ndata: x\n\ndata: y\n\n", [
     { type: "message", data: "x", lastEventId: "7" },

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from playwright.async_api import BrowserContext, Page
+from playwright.async_api import BrowserContext, Frame, Page
 
 FOLLOW = """
 async (options) => {
@@ -13,8 +13,8 @@ async (options) => {
   window.seen = [];
   window.states = [];
   window.tickets = 0;
-  const { tickets, tokens, url, ...rest } = options;
-  if (tickets) rest.ticket = async () => `${tickets}-${++window.tickets}`;
+  const { tickets, ticketsAt, tokens, url, ...rest } = options;
+  if (tickets) rest.ticket = async () => ({ ticket: `${tickets}-${++window.tickets}`, position: ticketsAt });
   if (tokens) rest.token = async () => (tokens.length > 1 ? tokens.shift() : tokens[0]);
   window.stream = connect(url, {
     ...rest,
@@ -29,31 +29,34 @@ async (options) => {
 
 
 class Tab:
-    """One tab of a profile."""
+    """One tab of a profile; it is the frame within its page that follows, where one is given."""
 
-    def __init__(self, page: Page, options: dict[str, object]) -> None:
+    def __init__(self, page: Page, options: dict[str, object], frame: Frame | None = None) -> None:
         self.page = page
+        self._frame = frame or page.main_frame
         self._options = options
 
     async def follow(self) -> None:
-        await self.page.evaluate(FOLLOW, self._options)
+        await self._frame.evaluate(FOLLOW, self._options)
 
-    async def reload(self) -> None:
+    async def reload(self, **options: object) -> None:
+        """Load the page anew, with options that may differ."""
         await self.page.reload()
+        self._options |= options
         await self.follow()
 
     async def until(self, condition: str) -> None:
-        await self.page.wait_for_function(condition, polling=20)
+        await self._frame.wait_for_function(condition, polling=20)
 
     async def until_seen(self, *expected: object) -> None:
-        await self.page.wait_for_function(
+        await self._frame.wait_for_function(
             "(expected) => JSON.stringify(seen) === expected",
             arg=json.dumps(expected, separators=(",", ":")),
             polling=20,
         )
 
     async def get(self, expression: str) -> Any:
-        return await self.page.evaluate(expression)
+        return await self._frame.evaluate(expression)
 
 
 async def open_tab(

@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import BrowserContext
 
 from tests.e2e.browser.scripted_server import ScriptedServer
-from tests.e2e.browser.tabs import open_tab
+from tests.e2e.browser.tabs import Tab, open_tab
 
 
 async def test_what_comes_again_after_a_reconnect_is_shown_once(
@@ -160,3 +160,39 @@ async def test_a_loop_sees_events_and_resets_in_order_and_ends_with_the_stream(
     await tab.get("loop")
 
     assert await tab.get("looped") == [1, "reset", 3, "end"]
+
+
+@pytest.mark.parametrize("begin", ["last_event_id=e.1-0", "last=3"])
+async def test_where_the_page_wants_to_begin_goes_before_the_ticket_s_position(
+    profile: BrowserContext, server: ScriptedServer, begin: str
+) -> None:
+    tab = await open_tab(profile, server.url, url=f"/events?{begin}", tickets="t", ticketsAt="e.9-0")
+    first = await (await server.next()).open()
+    await first.event("e.10-0", 10)
+    await tab.until_seen(10)
+    first.end()
+
+    second = await server.next()
+
+    name, value = begin.split("=")
+    assert first.query == {"ticket": "t-1", name: value}
+    assert second.query == {"ticket": "t-2", "last_event_id": "e.10-0"}
+
+
+async def test_a_frame_that_may_neither_share_nor_keep_anything_has_its_own_connection(
+    profile: BrowserContext, server: ScriptedServer
+) -> None:
+    """Of a sandbox, or a site whose data are blocked: workers, locks and storage all raise."""
+    server.pages["/around"] = b"<!doctype html><iframe sandbox=allow-scripts src=/></iframe>"
+    page = await profile.new_page()
+    await page.goto(f"{server.url}/around")
+    (frame,) = page.main_frame.child_frames
+    await frame.wait_for_load_state()
+    tab = Tab(page, {"user": "ada", "url": f"{server.url}/events?user=ada"}, frame)
+    await tab.follow()
+    stream = await (await server.next()).open()
+    await stream.event("e.1-0", 1)
+
+    await tab.until_seen(1)
+
+    assert await tab.get("stream.via") == "tab"

@@ -29,16 +29,19 @@ async def test_a_reloaded_page_goes_on_without_gap_and_repeat(
     assert second.position == "e.2-0"
 
 
-async def test_a_page_that_was_rendered_with_a_position_begins_there(
+async def test_a_page_that_was_rendered_with_a_position_begins_there_whatever_the_page_before_it_saw(
     profile: BrowserContext, server: ScriptedServer
 ) -> None:
+    """What came while the new page was under way, the old one has seen, and the new one's state has not."""
     tab = await open_tab(profile, server.url, position="e.1-0")
     first = await server.next()
     await (await first.open()).event("e.2-0", 2)
     await tab.until_seen(2)
     await tab.reload()
-
     second = await server.next()
+    await (await second.open()).event("e.2-0", 2)
+
+    await tab.until_seen(2)
 
     assert (first.position, second.position) == ("e.1-0", "e.1-0")
 
@@ -61,6 +64,26 @@ async def test_what_a_loop_has_not_worked_off_comes_again_after_a_page_load(
     await tab.until_seen(2, 3)
 
     assert second.position == "e.1-0"
+
+
+@pytest.mark.parametrize("limit", [{"dedupe": 4}, {"maxWaiting": 1}], ids=["known", "waiting"])
+async def test_a_loop_far_behind_misses_nothing_over_a_page_load(
+    profile: BrowserContext, server: ScriptedServer, limit: dict[str, int]
+) -> None:
+    tab = await open_tab(profile, server.url, share="none", position="e.0-1", **limit)
+    first = await (await server.next()).open()
+    await tab.get("() => { window.loop = stream[Symbol.asyncIterator](); }")
+    for number in range(1, 6):
+        await first.event(f"e.{number}-0", number)
+    await tab.until_seen(1, 2, 3, 4, 5)
+    await tab.reload(position=None)
+    second = await (await server.next()).open()
+    for number in range(1, 6):
+        await second.event(f"e.{number}-0", number)
+
+    await tab.until_seen(1, 2, 3, 4, 5)
+
+    assert second.position == "e.0-1"
 
 
 async def test_a_page_that_keeps_nothing_begins_at_the_end(

@@ -152,6 +152,24 @@ async def test_a_tab_that_is_behind_catches_up_and_the_others_see_nothing_of_it(
 
 
 @SHARED
+async def test_a_tab_that_is_ahead_is_shown_nothing_from_before_its_position(
+    profile: BrowserContext, server: ScriptedServer, share: str
+) -> None:
+    one = await open_tab(profile, server.url, share=share, position="e.1-0")
+    shared = await (await server.next()).open()
+    await one.until("stream.state === 'open'")
+    two = await open_tab(profile, server.url, share=share, position="e.3-0")
+    own = await (await server.next()).open()
+    for number in (2, 3, 4):
+        await shared.event(f"e.{number}-0", number)
+    await one.until_seen(2, 3, 4)
+
+    await two.until_seen(4)
+
+    assert own.position == "e.3-0"
+
+
+@SHARED
 async def test_a_tab_whose_position_is_remembered_gets_what_it_missed_without_another_connection(
     profile: BrowserContext, server: ScriptedServer, share: str
 ) -> None:
