@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from playwright.async_api import BrowserContext
 
@@ -68,7 +70,7 @@ async def test_what_a_loop_has_not_worked_off_comes_again_after_a_page_load(
 
 @pytest.mark.parametrize("limit", [{"dedupe": 4}, {"maxWaiting": 1}], ids=["known", "waiting"])
 async def test_a_loop_far_behind_misses_nothing_over_a_page_load(
-    profile: BrowserContext, server: ScriptedServer, limit: dict[str, int]
+    profile: BrowserContext, server: ScriptedServer, limit: dict[str, Any]
 ) -> None:
     tab = await open_tab(profile, server.url, share="none", position="e.0-1", **limit)
     first = await (await server.next()).open()
