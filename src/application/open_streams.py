@@ -41,6 +41,7 @@ class EndedBy(StrEnum):
     REVOKED = "revoked"
     DRAIN = "drain"
     SEND_TIMEOUT = "send_timeout"
+    CUT = "cut"
 
 
 class ServedStream(Protocol):
@@ -164,6 +165,13 @@ class OpenStreams:
         """Close whatever is still open."""
         for stream in list(self._streams):
             stream.cut(EndedBy.DRAIN)
+
+    def cut_user(self, user_id: str) -> int:
+        """Close every stream of one user at once, as a broken network would; answers how many."""
+        streams = [stream for stream in self._streams if stream.identity.user_id == user_id]
+        for stream in streams:
+            stream.cut(EndedBy.CUT)
+        return len(streams)
 
     def sweep(self) -> None:
         """End what is too old, and cut what takes nothing."""

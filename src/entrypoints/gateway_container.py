@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from dependency_injector import containers, providers
 from starlette.types import ASGIApp
 
+from ..adapters.http.demo_page import DemoStage, demo_page_routes
+from ..adapters.http.demo_stream import CutEndpoint, TimesEndpoint
 from ..adapters.http.embedded_server import EmbeddedServer
 from ..adapters.http.gateway_app import GatewayApp, gateway_routes
 from ..adapters.http.gateway_endpoints import (
@@ -219,3 +221,18 @@ class GatewayContainer(containers.DeclarativeContainer):
         providers.Callable(_flush, traces),
     )
     """What has to be closed at the end, in this order."""
+
+
+def show_demo_page(container: GatewayContainer, stage: DemoStage | None = None) -> None:
+    """Have the demo's page served, too. Only where users are whoever they say they are (`AUTH=none`): it may
+    cut anybody's connections."""
+    container.more_routes.override(
+        providers.Singleton(
+            demo_page_routes,
+            stage,
+            times=providers.Singleton(TimesEndpoint, container.identities, container.feed),
+            cut=providers.Singleton(
+                CutEndpoint, container.identities, container.open_streams.provided.cut_user
+            ),
+        )
+    )

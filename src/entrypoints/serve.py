@@ -3,13 +3,10 @@
 import importlib.metadata
 import logging
 
-from dependency_injector import providers
-
-from ..adapters.http.demo_page import demo_page_routes
 from .adapter_settings import redis_place, secrets_of
 from .descriptors import allow_connections
 from .gateway import Gateway
-from .gateway_container import GatewayContainer
+from .gateway_container import GatewayContainer, show_demo_page
 from .process import first_to_end, run_process, until_signalled
 from .settings import Settings
 from .telemetry import configure_logging
@@ -30,7 +27,7 @@ def serve_streams(settings: Settings, *, demo: bool = False) -> int:
     prepare_to_serve(settings)
     parts = GatewayContainer(settings=settings)
     if demo:
-        parts.more_routes.override(providers.Object(demo_page_routes()))
+        show_demo_page(parts)
     return run_process(lambda: _serve(parts))
 
 

@@ -17,6 +17,7 @@ MOST_SENT: Final = 500
 
 _FILES: Final = {
     "/": ("demo.html", "text/html; charset=utf-8"),
+    "/ages.js": ("ages.js", "text/javascript; charset=utf-8"),
     "/demo.css": ("demo.css", "text/css; charset=utf-8"),
     "/demo.js": ("demo.js", "text/javascript; charset=utf-8"),
     "/plot.js": ("plot.js", "text/javascript; charset=utf-8"),
@@ -82,8 +83,10 @@ class DemoStage(Protocol):
         """Do it; False where there is no such action now."""
 
 
-def demo_page_routes(stage: DemoStage | None = None) -> dict[tuple[str, str], ASGIApp]:
-    """Endpoints by method and path, beside the gateway's: `/` and what the page loads.
+def demo_page_routes(
+    stage: DemoStage | None = None, *, times: ASGIApp, cut: ASGIApp
+) -> dict[tuple[str, str], ASGIApp]:
+    """Endpoints by method and path, beside the gateway's: `/`, what the page loads and what it asks.
 
     With a stage, `/demo/stage` and `/demo/actions/{name}` too; without one the page asks for a user's id and
     shows neither what was produced nor buttons for the servers.
@@ -93,9 +96,11 @@ def demo_page_routes(stage: DemoStage | None = None) -> dict[tuple[str, str], AS
         ("GET", path): _File((pages / name).read_bytes(), media_type)
         for path, (name, media_type) in _FILES.items()
     }
+    routes["GET", "/demo/times"] = times
+    routes["POST", "/demo/cut"] = _FromThePage(cut)
     if stage is not None:
         routes["GET", "/demo/stage"] = _Stage(stage)
-        routes["POST", "/demo/actions/{name}"] = _Actions(stage)
+        routes["POST", "/demo/actions/{name}"] = _FromThePage(_Actions(stage))
     return routes
 
 
@@ -135,15 +140,25 @@ class _Stage:
         await send_json(send, 200, answer, ())
 
 
+class _FromThePage:
+    """Refuses what does not come from the page itself: any page of the browser could post here."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if header_values(scope["headers"], b"sec-fetch-site") == [b"same-origin"]:
+            await self._app(scope, receive, send)
+        else:
+            await send_problem(send, _FOREIGN, ())
+
+
 class _Actions:
-    """`POST /demo/actions/{name}`, from the page itself: any page of the browser could post here."""
+    """`POST /demo/actions/{name}`."""
 
     def __init__(self, stage: DemoStage) -> None:
         self._stage = stage
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if header_values(scope["headers"], b"sec-fetch-site") != [b"same-origin"]:
-            await send_problem(send, _FOREIGN, ())
-            return
         done = await self._stage.act(Request(scope, receive).path_params["name"])
         await send_json(send, 200 if done else 404, {"done": done}, ())

@@ -9,14 +9,11 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from dependency_injector import providers
-
-from ...adapters.http.demo_page import demo_page_routes
 from ...adapters.kafka.client_manager import KafkaClientManager
 from ...adapters.redis.sse_service import RedisSSEService
 from ..adapter_settings import redis_settings
 from ..gateway import Gateway
-from ..gateway_container import GatewayContainer
+from ..gateway_container import GatewayContainer, show_demo_page
 from ..settings import Settings
 from .board import Board, UserPage
 from .controls import KILL_BRIDGE, START_BRIDGE, START_REDIS, STOP_REDIS, Controls
@@ -195,7 +192,7 @@ class Demo:
     async def _served(self, settings: Settings, stage: Stage, stack: contextlib.AsyncExitStack) -> Gateway:
         """The gateway, as `eventbridge serve --demo` runs it, with a stage. Raises `AddressUnavailable`."""
         parts = GatewayContainer(settings=settings)
-        parts.more_routes.override(providers.Object(demo_page_routes(stage)))
+        show_demo_page(parts, stage)
         gateway = Gateway(parts)
         stack.push_async_callback(gateway.stop)
         await gateway.start()

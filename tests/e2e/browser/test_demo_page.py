@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
 from tests.e2e.browser.scripted_server import ScriptedServer
-from tests.e2e.browser.staged_demo import ADA, BOB, Stage, Stream, staged_demo
+from tests.e2e.browser.staged_demo import ADA, BOB, NOW, Stage, Stream, staged_demo
 
 SCREENSHOTS = Path(__file__).parents[3] / ".cache" / "screenshots"
 WIDTHS = [(360, 740), (390, 844), (1280, 800), (1440, 900)]
@@ -103,19 +103,39 @@ async def test_the_page_shows_how_the_connection_fares(profile: BrowserContext) 
         await expect(state).to_have_text("live")
 
 
-async def test_a_dropped_connection_goes_on_where_it_was(profile: BrowserContext) -> None:
+async def test_a_connection_that_the_server_cuts_goes_on_by_itself_where_it_was(
+    profile: BrowserContext,
+) -> None:
     page = await profile.new_page()
     async with staged_demo(Stage()) as (url, streams):
         await page.goto(url)
         stream = await streams.next()
         stream.event(1)
         await expect(page.locator("#position")).to_have_text("e.1-0")
-        await page.get_by_role("button", name="Drop the connection").click()
-        await expect(page.locator("#state")).to_have_text("dropped")
+        await page.get_by_role("button", name="Cut the connection").press("Enter")
 
         again = await streams.next()
 
-        assert again.query["last_event_id"] == ["e.1-0"]
+        assert again.last_event_id == "e.1-0"
+        await expect(page.locator("#reconnects")).to_have_text("1")
+
+
+async def test_ages_are_counted_from_kafkas_timestamp_and_only_those_of_news_are_drawn(
+    profile: BrowserContext,
+) -> None:
+    page = await profile.new_page()
+    await page.clock.set_fixed_time(NOW - 2)
+    async with staged_demo(Stage()) as (url, streams):
+        await page.goto(url)
+        stream = await streams.next()
+        await page.clock.set_fixed_time(NOW)
+        stream.event(1, age_ms=60_000)
+        stream.event(2, age_ms=1_234)
+
+        await expect(page.locator("#events data")).to_have_text(["1234 ms", "60.0 s"])
+
+        await expect(page.locator("#age")).to_have_text("1234 ms")
+        await expect(page.locator("#plot rect")).to_have_count(1)
 
 
 async def test_a_frozen_page_says_so_and_shows_what_came_meanwhile_when_it_thaws(
@@ -217,9 +237,11 @@ async def test_the_page_fits_and_complains_of_nothing(
     page = await browser.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
     page.on("console", lambda message: complaints.append(_complaint(message)))
     page.on("pageerror", lambda error: complaints.append(str(error)))
+    await page.clock.set_fixed_time(NOW - 60)
     async with staged_demo(stage) as (url, streams):
         await page.goto(url)
         stream = await streams.next()
+        await page.clock.set_fixed_time(NOW)
         _play(stage, stream)
         await expect(page.locator("#shown")).to_have_text("40")
         await expect(page.locator("#plot rect")).to_have_count(40)

@@ -1,6 +1,7 @@
 """`eventbridge serve` as operators meet it: start, stop with hundreds of pages, wrong settings, secrets."""
 
 import asyncio
+import json
 import re
 import signal
 from collections import Counter
@@ -205,6 +206,54 @@ async def test_the_demos_page_is_served_where_it_is_asked_for_and_needs_no_token
     assert page[1]["content-security-policy"].startswith("default-src 'none'")
     assert script[1]["content-type"].startswith("text/javascript")
     assert stage[0] == 404
+
+
+async def test_only_the_demos_page_may_cut_a_users_connections_and_ask_for_kafkas_timestamps(
+    redis_url: str,
+) -> None:
+    ann, bob = new_user(), new_user()
+    values = settings(redis_url, AUTH="none")
+    port = int(values["GATEWAY__PORT"])
+    cut, own_page = f"/demo/cut?user={ann}", {"Sec-Fetch-Site": "same-origin"}
+    shard, partition = shard_of(ann, 8), Partition("t", 0)
+    told = Entry(1, user_target(ann), "Told", b"{}", 1_700_000_000_123)
+    sink = RedisSSEService(RedisSettings(url=redis_url), "main")
+    await sink.apply(Batch(shard, (Mark(partition, None, 0),)))
+    with running_bridge(values, "--demo", command="serve") as serving:
+        await said(serving, "streams are served")
+        async with (
+            open_page(port, f"/events?user={ann}") as page,
+            open_page(port, f"/events?user={ann}") as second,
+            open_page(port, f"/events?user={bob}") as other,
+        ):
+            await page.wait_for(lambda: bool(page.last_event_id))
+            await sink.apply(Batch(shard, (Mark(partition, 0, 1),), (told,)))
+            await page.next_event()
+            await second.next_event()
+            told_id = page.last_event_id.partition(".")[2]
+            times = await answer_of(port, f"/demo/times?user={ann}&from={told_id}")
+            nonsense = await answer_of(port, f"/demo/times?user={ann}&from=yesterday")
+            foreign = await answer_of(port, cut, {"Sec-Fetch-Site": "cross-site"}, method="POST")
+            tool = await answer_of(port, cut, method="POST")
+            assert not page.ended
+            done = await answer_of(port, cut, own_page, method="POST")
+            await page.read_to_end()
+            await second.read_to_end()
+            again = await answer_of(port, cut, own_page, method="POST")
+            await other.wait_for(lambda: bool(other.last_event_id))
+    await sink.close()
+    with running_bridge(values, command="serve") as serving:
+        await said(serving, "streams are served")
+        without_demo = [
+            (await answer_of(port, cut, own_page, method="POST"))[0],
+            (await answer_of(port, f"/demo/times?user={ann}&from=0-1"))[0],
+        ]
+
+    assert json.loads(times[2]) == {"times": {told_id: 1_700_000_000_123}}
+    assert (nonsense[0], foreign[0], tool[0]) == (400, 403, 403)
+    assert (json.loads(done[2]), json.loads(again[2])) == ({"cut": 2}, {"cut": 0})
+    assert not other.ended
+    assert without_demo == [404, 404]
 
 
 async def test_no_secret_is_in_any_line(redis_server: NewRedis) -> None:

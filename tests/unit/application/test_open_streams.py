@@ -169,6 +169,16 @@ def test_what_takes_nothing_for_too_long_is_cut(world: World) -> None:
     assert slow.was_cut == []
 
 
+def test_a_users_connections_are_cut_and_nobody_elses(world: World) -> None:
+    anns, bobs = [world.open(ANN), world.open(ANN)], world.open(BOB)
+
+    count = world.streams.cut_user(ANN)
+
+    assert count == 2
+    assert [stream.was_cut for stream in anns] == [[EndedBy.CUT]] * 2
+    assert bobs.was_cut == []
+
+
 async def test_a_revoked_user_and_a_revoked_token_are_ended_and_nobody_else(running: World) -> None:
     ann, bob, bobs_other = running.open(ANN), running.open(BOB, "token-1"), running.open(BOB, "token-2")
 

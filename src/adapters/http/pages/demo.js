@@ -1,9 +1,9 @@
+import { Ages } from "./ages.js";
 import { age, AgePlot } from "./plot.js";
 import { Proof } from "./proof.js";
 
 const ROWS = 200;
 const POLL_MS = 500;
-const DROP_MS = 3_000;
 const FREEZE_MS = 5_000;
 const BEGIN_BACK = 200;
 
@@ -14,30 +14,30 @@ let user = null;
 let source = null;
 let position = null;
 let proof = new Proof();
+let ages = null;
 let known = 0; // how many of what was produced for the user are in the proof
 let stage = null;
 let reconnects = -1;
 let staged; // whether there is a stage; undefined until that is known
 let stale = false;
+let opened = 0; // when the user was chosen
 let connection = "nobody";
 
 function follow(chosen) {
   source?.close();
+  ages?.forget();
   user = chosen;
   position = null;
   proof = new Proof();
+  ages = new Ages(user);
+  opened = Date.now();
+  plot.clear();
+  put("age", "–");
   reconnects = -1;
   known = stage ? Math.max(0, (stage.totals[user] ?? 0) - BEGIN_BACK) : 0;
   at("events").replaceChildren();
   at("empty").hidden = false;
-  connect();
-}
-
-function connect() {
-  const query = new URLSearchParams({ user, event: "message" });
-  if (position) query.set("last_event_id", position);
-  else query.set("last", "500");
-  source = new EventSource(`events?${query}`);
+  source = new EventSource(`events?${new URLSearchParams({ user, event: "message", last: "500" })}`);
   show("connecting");
   source.onopen = () => {
     reconnects += 1;
@@ -65,23 +65,29 @@ function connect() {
 function arrived(event, lastEventId) {
   position = lastEventId;
   if (!proof.arrived(event.event_id)) return;
-  const ms = Math.max(0, Date.now() - Date.parse(event.timestamp));
-  plot.add(ms);
-  at("age").textContent = age(ms);
+  const old = text("data", "");
+  ages.arrived(lastEventId, (ms, since) => {
+    old.textContent = ms === null ? "–" : age(ms);
+    if (ms === null || since < opened) return; // what was kept for the page would say nothing of the way here
+    plot.add(ms);
+    put("age", age(ms));
+  });
   const row = document.createElement("li");
   row.append(
     text("time", new Date().toLocaleTimeString([], { hour12: false })),
     text("b", event.event_type.split(".").slice(2).join(".") || event.event_type),
     text("span", summary(event.payload)),
-    text("data", age(ms)),
+    old,
   );
   insert(row);
 }
 
 function note(words) {
-  const row = text("li", words);
+  const row = document.createElement("li");
+  const alert = text("p", words);
+  alert.setAttribute("role", "alert");
   row.className = "note";
-  row.setAttribute("role", "alert");
+  row.append(alert);
   insert(row);
 }
 
@@ -112,7 +118,6 @@ const STATES = {
   live: "live",
   stale: "stale: Redis is away",
   reconnecting: "reconnecting",
-  dropped: "dropped",
   frozen: "frozen",
   ended: "ended by the gateway",
 };
@@ -149,7 +154,10 @@ async function poll() {
   const asked = { user, known };
   const answer = await fetch(`demo/stage?${query}`).catch(() => null);
   if (answer?.status === 404) return false;
-  if (!answer?.ok) return staged;
+  if (!answer?.ok) {
+    for (const id of ["redis", "bridge", "circuit"]) condition(id, "unknown");
+    return staged;
+  }
   const told = await answer.json();
   stage = told;
   if (user === null) {
@@ -216,12 +224,10 @@ at("choice").addEventListener("submit", (event) => {
   event.preventDefault();
   if (at("user-id").value.trim()) follow(at("user-id").value.trim());
 });
-at("drop").addEventListener("click", () => {
-  if (!source) return;
-  source.close();
-  show("dropped");
-  const dropped = user;
-  setTimeout(() => dropped === user && connect(), DROP_MS);
+at("cut").addEventListener("click", async () => {
+  if (user === null) return;
+  const answer = await fetch(`demo/cut?${new URLSearchParams({ user })}`, { method: "POST" }).catch(() => null);
+  if (!answer?.ok) note("“Cut the connection” did not work.");
 });
 at("freeze").addEventListener("click", async () => {
   show("frozen");
@@ -235,6 +241,7 @@ async function turn() {
   if (staged !== false) staged = await poll();
   needs(staged ? "stage" : "no-stage");
   draw();
+  ages?.ask();
 }
 
 show("nobody");

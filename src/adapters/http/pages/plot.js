@@ -15,6 +15,10 @@ export class AgePlot {
     this.draw();
   }
 
+  clear() {
+    this.#ages = [];
+  }
+
   /** @param {number} ms */
   add(ms) {
     this.#ages.push(ms);
@@ -34,7 +38,9 @@ export class AgePlot {
       parts.push(shape("rect", { x: (first + at) * 5, y: HEIGHT - height, width: 4, height }));
     });
     this.#svg.replaceChildren(...parts);
-    if (this.#ages.length) {
+    if (!this.#ages.length) {
+      this.#svg.setAttribute("aria-label", "The ages of the last events: none has arrived yet");
+    } else {
       const sorted = [...this.#ages].sort((a, b) => a - b);
       const middle = sorted[Math.floor(sorted.length / 2)];
       this.#svg.setAttribute(
