@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import os
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,13 +11,25 @@ from typing import Any
 from ..adapters.http.embedded_server import AddressUnavailable
 from ..adapters.http.health_server import HealthServer
 from ..application.errors import SinkMisconfigured, SourceMisconfigured
+from .adapter_settings import secrets_of
 from .cli import FAILED, STOPPED_AS_ASKED, WRONG_USAGE
+from .settings import Settings
 from .stop_signals import StopSignals
+from .telemetry import collector_secrets, configure_logging
 
 GC_THRESHOLD = 20_000
 """Objects made and not yet freed, after which the young ones are looked through; a few polls' worth."""
 
 log = logging.getLogger(__name__)
+
+
+def log_as_set(settings: Settings) -> None:
+    """Write the process's log lines as the settings say, with none of its secrets."""
+    configure_logging(
+        settings.telemetry.log_level,
+        settings.telemetry.log_format,
+        secrets=[*secrets_of(settings), *collector_secrets(os.environ)],
+    )
 
 
 def run_process(main: Callable[[], Coroutine[Any, Any, bool]]) -> int:

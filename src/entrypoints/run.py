@@ -3,12 +3,11 @@
 import importlib.metadata
 import logging
 
-from .adapter_settings import redis_place, secrets_of
+from .adapter_settings import redis_place
 from .container import Container
 from .daemon import STOP_SECONDS, Daemon
-from .process import run_process, until_signalled
+from .process import log_as_set, run_process, until_signalled
 from .settings import Settings
-from .telemetry import configure_logging
 
 log = logging.getLogger(__name__)
 
@@ -44,9 +43,7 @@ async def carry(container: Container, *, stop_seconds: float = STOP_SECONDS) -> 
 
 
 def _begin(settings: Settings) -> None:
-    configure_logging(
-        settings.telemetry.log_level, settings.telemetry.log_format, secrets=secrets_of(settings)
-    )
+    log_as_set(settings)
     log.info(
         "EventBridge %s",
         importlib.metadata.version("eventbridge"),

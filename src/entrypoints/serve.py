@@ -3,22 +3,19 @@
 import importlib.metadata
 import logging
 
-from .adapter_settings import redis_place, secrets_of
+from .adapter_settings import redis_place
 from .descriptors import allow_connections
 from .gateway import Gateway
 from .gateway_container import GatewayContainer, show_demo_page
-from .process import first_to_end, run_process, until_signalled
+from .process import first_to_end, log_as_set, run_process, until_signalled
 from .settings import Settings
-from .telemetry import configure_logging
 
 log = logging.getLogger(__name__)
 
 
 def serve_streams(settings: Settings, *, demo: bool = False) -> int:
     """Serve until stopped, with the demo's page where it is wanted; answers the exit code."""
-    configure_logging(
-        settings.telemetry.log_level, settings.telemetry.log_format, secrets=secrets_of(settings)
-    )
+    log_as_set(settings)
     log.info(
         "EventBridge gateway %s",
         importlib.metadata.version("eventbridge"),

@@ -1,9 +1,11 @@
 """Set-up of logs and traces of one process, from settings and the environment."""
 
 import logging
+import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Literal, TextIO
+from urllib.parse import unquote
 
 from ..adapters.telemetry.log_lines import RepeatedLibraryMessages, formatter
 
@@ -43,6 +45,18 @@ def configure_logging(
     root.addHandler(handler)
     root.setLevel(max(logging.WARNING, own.level))
     logging.captureWarnings(True)
+
+
+def collector_secrets(environ: Mapping[str, str]) -> Iterator[str]:
+    """What the collector of traces is sent in headers, for whoever must keep it out of log lines.
+
+    However it is written: the SDK repeats what it cannot read.
+    """
+    for name in ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"):
+        for header in environ.get(name, "").split(","):
+            _, _, value = re.sub("[:=]", "=", header, count=1).partition("=")
+            yield from (value or header).split()
+            yield from unquote(value).split()
 
 
 def configure_tracing(environ: Mapping[str, str]) -> "OtlpTraces | None":

@@ -9,11 +9,13 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 
 class Collector(HTTPServer):
-    """Takes OTLP requests, and answers them when `release` is set."""
+    """Takes OTLP requests, and answers them when `release` is set; with a refusal that repeats the request's
+    headers where `refuses` is."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), CollectorRequest)
         self.requests: list[tuple[str, bytes]] = []
+        self.refuses = False
         self.release = threading.Event()
         self.release.set()
 
@@ -29,7 +31,10 @@ class CollectorRequest(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["content-length"]))
         self.server.requests.append((self.path, body))
         self.server.release.wait(30)
-        self.send_response(200)
+        if self.server.refuses:
+            self.send_response(403, " ".join(str(self.headers).split()))
+        else:
+            self.send_response(200)
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name

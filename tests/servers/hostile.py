@@ -63,6 +63,30 @@ REDIS: dict[str, Answer] = {
 """How a server may answer that is taken for Redis."""
 
 
+def _http(status: str, *headers: bytes) -> Answer:
+    return lambda data: (
+        b"HTTP/1.1 %s\r\n%s\r\n%s"
+        % (
+            status.encode(),
+            b"".join(b"%s\r\n" % header for header in headers),
+            data,
+        )
+    )
+
+
+WEB: dict[str, Answer] = {
+    "an error": _http("500 planted"),
+    "no JSON": _http("200 OK", b"Connection: close", b"Content-Length: 100"),
+    "a redirection": _http("302 Found", b"Location: http://u:planted@127.0.0.1:1/?key=planted"),
+    "a list of keys that are none": _http(
+        "200 OK", b"Content-Length: 65", b"", b'{"keys": [{"kty": "RSA", "kid": "planted", "n": "planted"}]}'
+    ),
+    "an echo": lambda data: data,
+    "nothing": lambda _: b"",
+}
+"""How a server may answer that a key set is asked of."""
+
+
 def refuse_login_to_kafka(data: bytes) -> bytes:
     """A broker with SASL that repeats in its refusal what it was sent to log in."""
     key, _, correlation = struct.unpack_from(">hhi", data, 4)

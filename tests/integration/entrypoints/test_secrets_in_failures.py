@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from dependency_injector import providers
 from prometheus_client import generate_latest
 
 from eventbridge.adapters.telemetry.log_lines import formatter
+from eventbridge.application.ports import EventSource
 from eventbridge.entrypoints.adapter_settings import secrets_of
 from eventbridge.entrypoints.cli import main
 from eventbridge.entrypoints.container import Container
@@ -19,12 +22,15 @@ from eventbridge.entrypoints.daemon import Daemon
 from eventbridge.entrypoints.gateway import Gateway
 from eventbridge.entrypoints.gateway_container import GatewayContainer
 from eventbridge.entrypoints.lifecycle import Lifecycle
+from eventbridge.entrypoints.process import log_as_set, run_process
+from eventbridge.entrypoints.run import carry
 from eventbridge.entrypoints.settings import Settings
 from tests.integration.entrypoints.processes import LIMIT_SECONDS
-from tests.integration.gateway.running import AUDIENCE, KEY, bearer, new_user
+from tests.integration.gateway.running import AUDIENCE, KEY, bearer, new_user, running_gateway, token
 from tests.integration.gateway.sse_client import answer_of, open_page
-from tests.servers.hostile import REDIS, Answer, HostileServer, refuse_login_to_kafka
+from tests.servers.hostile import REDIS, WEB, Answer, HostileServer, refuse_login_to_kafka
 from tests.servers.process import free_port
+from tests.unit.adapters.jwt.issuer import raw_token
 
 SECRET = "hunter2/ planted"
 ESCAPED = "hunter2%2F%20planted"
@@ -40,6 +46,17 @@ COMMANDS = (
 )
 
 Said = Callable[..., str]
+
+
+@pytest.fixture
+def logging_as_before() -> Iterator[None]:
+    root, own = logging.getLogger(), logging.getLogger("eventbridge")
+    handlers, levels = list(root.handlers), (root.level, own.level)
+    yield
+    logging.captureWarnings(False)
+    root.handlers[:] = handlers
+    root.setLevel(levels[0])
+    own.setLevel(levels[1])
 
 
 @pytest.fixture
@@ -120,6 +137,115 @@ def test_no_secret_of_kafka_is_repeated_whatever_answers(
     assert "waiting for Kafka at" in programs
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("kind", WEB)
+async def test_nothing_of_the_address_of_the_keys_is_repeated_whatever_answers(
+    kind: str, scheme: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with HostileServer(WEB[kind]) as server:
+        keys = f"{scheme}://127.0.0.1:{server.port}/planted?key=planted"
+        settings = settings_with(gateway={"port": 0, "jwks_url": keys, "jwt_audience": AUDIENCE})
+        parts = GatewayContainer(settings=settings)
+        gateway = Gateway(parts)
+        try:
+            await gateway.start()
+            await until(lambda: "cannot be fetched" in caplog.text)
+            headers = {"Authorization": f"Bearer {raw_token({'alg': 'RS256', 'kid': 'planted'}, {})}"}
+            answers = [
+                await answer_of(gateway.port, path, headers, method=method)
+                for path, method in (("/position", "GET"), ("/ticket", "POST"), ("/events", "GET"))
+            ]
+            metrics = generate_latest(parts.telemetry().registry).decode()
+            health = str(parts.lifecycle().health())
+        finally:
+            await gateway.stop()
+
+    everything = f"{answers}{metrics}{health}" + logged(caplog, settings)
+    assert [status for status, _, _ in answers] == [503, 503, 200]
+    assert [part for part in PARTS if part in everything] == []
+
+
+def bad_tokens() -> dict[str, str]:
+    """Tokens that are none, each wrong in another way."""
+    user = new_user()
+    good = token(user)
+    head, body, signature = good.split(".")
+    return {
+        "a letter more": good + "x",
+        "expired": token(user, seconds=-1),
+        "another audience": token(user, aud="planted"),
+        "no time": token(user, exp="planted"),
+        "not yet": token(user, nbf=9_999_999_999),
+        "no user": token("planted"),
+        "a long id": token(user, jti="planted" * 50),
+        "another key": token(user, key="another secret of more than thirty-two bytes"),
+        "unsigned": raw_token({"alg": "none"}, {"sub": "planted"}),
+        "another algorithm": raw_token({"alg": "planted", "kid": "planted"}, {}),
+        "a header that is none": raw_token(["planted"], {}),
+        "claims that are none": raw_token({"alg": "HS256"}, ["planted"]),
+        "two parts": f"{head}.{body}",
+        "five parts": f"{head}.{body}.{signature}.planted.{body}",
+        "one part": "hunter2-planted",
+        "with a blank": "hunter2 planted",
+        "not ASCII": "hunter2-pl\xe4nted",
+        "too long": "planted" * 1500,
+    }
+
+
+async def test_nothing_of_a_bad_token_is_repeated_wherever_it_stands(
+    redis_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    page, tokens = "https://app.example", bad_tokens()
+    answers = []
+    async with running_gateway(redis_url, cors_origins=(page,)) as gateway:
+        for bad in tokens.values():
+            for place, headers in (
+                ("", {"Authorization": f"Bearer {bad}"}),
+                ("", {"Cookie": f"a=planted; __Host-eventbridge={bad}", "Origin": page}),
+                ("", {"Cookie": f"__Host-eventbridge={bad}"}),
+                (f"?ticket={quote(bad, encoding='latin-1')}", {}),
+            ):
+                for path, method in (("/position", "GET"), ("/ticket", "POST"), ("/events", "GET")):
+                    answers.append(await answer_of(gateway.port, path + place, headers, method=method))
+        metrics = generate_latest(gateway.container.telemetry().registry).decode()
+        health = str(gateway.container.lifecycle().health())
+        lines = logged(caplog, gateway.container.settings())
+
+    everything = f"{answers}{metrics}{health}{lines}"
+    pieces = {piece for bad in tokens.values() for piece in bad.split(".") if len(piece) > 8}
+    assert {status for status, _, _ in answers} == {400, 401, 403, 431}
+    assert [part for part in (*PARTS, *pieces) if part in everything] == []
+
+
+def test_a_defect_is_told_without_the_secrets_that_it_met(
+    capsys: pytest.CaptureFixture[str], logging_as_before: None
+) -> None:
+    settings = settings_with(
+        kafka={**LOGINS["PLAIN"], "security_protocol": "SASL_SSL"},
+        redis={"url": f"redis://u:{ESCAPED}@127.0.0.1:1"},
+        telemetry={"metrics_port": 0},
+    )
+    container = Container(settings=settings)
+    container.source.override(providers.Resource(_defective, settings))
+    log_as_set(settings)
+
+    code = run_process(lambda: carry(container))
+
+    told = capsys.readouterr().err
+    assert code == 1
+    assert "_defective" in told
+    assert "cannot use" in told
+    assert [part for part in PARTS if part in told] == []
+
+
+async def _defective(settings: Settings) -> AsyncIterator[EventSource]:
+    passwords = settings.redis.url.get_secret_value(), settings.kafka.sasl_password
+    raise RuntimeError(f"cannot use {passwords[0]} nor {SECRET} nor Bearer planted-token nor {KEY}")
+    yield
+
+
 def settings_with(**groups: Mapping[str, object]) -> Settings:
     """Those of a bridge and a gateway on free ports."""
     gateway = {
@@ -162,11 +288,20 @@ async def told_by_programs(settings: Settings, awaited: str) -> str:
 
 async def why_not_ready(lifecycle: Lifecycle, awaited: str) -> str:
     """What probes are told, once there is a reason why it waits for a server of this name."""
+
+    def details() -> list[str]:
+        return [check.detail for check in lifecycle.health().checks]
+
+    await until(lambda: any(awaited in detail and "): " in detail for detail in details()))
+    return "\n".join(details())
+
+
+async def until(there: Callable[[], bool]) -> None:
+    """Let the loop turn until something holds."""
     async with asyncio.timeout(LIMIT_SECONDS):
         while True:
-            details = [check.detail for check in lifecycle.health().checks]
-            if any(awaited in detail and "): " in detail for detail in details):
-                return "\n".join(details)
+            if there():
+                return
             await asyncio.sleep(0.01)
 
 

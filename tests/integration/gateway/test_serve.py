@@ -285,23 +285,35 @@ async def test_no_secret_is_in_any_line(redis_server: NewRedis) -> None:
     assert re.search(r"^eventbridge_gateway_connections [01]", metrics, re.MULTILINE)
 
 
-async def test_a_sampled_events_trace_arrives_at_the_collector(
+async def test_a_sampled_events_trace_arrives_at_the_collector_without_any_secret(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    values, user = settings(redis_url), new_user()
+    values, user = settings(redis_url, CORS_ORIGINS="https://app.example"), new_user()
+    port, planted = int(values["GATEWAY__PORT"]), token(user)
     shard, partition = shard_of(user, 8), Partition("t", 0)
     trace_id = uuid4().hex
     sampled = Entry(1, user_target(user), "Told", b"{}", 0, f"00-{trace_id}-00f067aa0ba902b7-01")
+    cookie = {"Cookie": f"__Host-eventbridge={planted}", "Origin": "https://app.example"}
     sink = RedisSSEService(RedisSettings(url=redis_url), "main")
     await sink.apply(Batch(shard, (Mark(partition, None, 0),)))
     with running_collector() as collector:
+        collector.refuses = True
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        # The second is no header as the SDK would have it, so it says what it was given.
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-team=planted%20sent,x-other: planted-unsent")
         with running_bridge(values, command="serve") as serving:
             await said(serving, "streams are served")
-            async with open_page(int(values["GATEWAY__PORT"]), "/events", bearer(user)) as page:
+            issued = await answer_of(port, "/ticket", bearer(user), method="POST")
+            ticket = json.loads(issued[2])["ticket"]
+            async with (
+                open_page(port, f"/events?ticket={ticket}&x=planted-query") as page,
+                open_page(port, "/events", cookie) as other,
+            ):
                 await page.wait_for(lambda: bool(page.last_event_id))
+                await other.wait_for(lambda: bool(other.last_event_id))
                 await sink.apply(Batch(shard, (Mark(partition, 0, 1),), (sampled,)))
                 await page.next_event()
+                await other.next_event()
             serving.signal(signal.SIGTERM)
             await ended(serving)
     await sink.close()
@@ -310,6 +322,11 @@ async def test_a_sampled_events_trace_arrives_at_the_collector(
     assert b"deliver user" in body
     assert bytes.fromhex(trace_id) in body
     assert user.encode() not in body
+    assert "Failed to export" in serving.output()
+    assert "Header format invalid" in serving.output()
+    for secret in (KEY, planted, ticket, "planted"):
+        assert secret.encode() not in body
+        assert secret not in serving.output()
 
 
 async def test_slots_of_a_gateway_that_was_killed_are_free_once_their_leases_are_over(redis_url: str) -> None:
