@@ -15,8 +15,7 @@ async def revoke(
 ) -> Sequence[str]:
     """Revoke for so many days and tell the gateways; answers what was done, in sentences.
 
-    Raises `SinkUnavailable` and `SinkMisconfigured` (nothing is certain then: call again), and
-    `TargetError` for an id that no user can have.
+    Raises `SinkUnavailable` and `SinkMisconfigured`: nothing is certain then, call again.
     """
     life = timedelta(days=days)
     link = connect(redis_settings(settings))

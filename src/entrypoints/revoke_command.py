@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..domain.errors import EventBridgeError
-from ..domain.routing import user as target_of
+from ..domain.identifiers import canonical_uuid
 from .setting_options import with_settings
 
 if TYPE_CHECKING:
@@ -34,15 +33,12 @@ def command(loaded: "LoadedSettings", user_id: str | None, token_id: str | None,
 
     if user_id is None and token_id is None:
         raise click.UsageError("say who: --user ID, --token JTI, or both")
+    if user_id is not None and (user_id := canonical_uuid(user_id)) is None:
+        raise click.UsageError("--user must be the user's id, a UUID, as in a token's sub")
     if token_id == "":
         raise click.UsageError("a token's jti must not be empty")
     if math.isnan(days):
         raise click.UsageError("say how many days")
-    try:
-        if user_id is not None:
-            target_of(user_id)
-    except EventBridgeError as error:
-        raise click.UsageError(str(error)) from error
     said = run_interruptible(revoke.revoke(loaded.settings, user_id=user_id, token_id=token_id, days=days))
     for sentence in said or ():
         click.echo(sentence)

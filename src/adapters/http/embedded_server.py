@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
@@ -143,5 +144,10 @@ class EmbeddedServer:
                 listener.setsockopt(level, name, value)
             return listener
         except (OSError, OverflowError) as error:
-            detail = getattr(error, "strerror", None) or str(error)
-            raise AddressUnavailable(self._host, self._port, detail) from error
+            raise AddressUnavailable(self._host, self._port, _reason(error)) from error
+
+
+def _reason(error: OSError | OverflowError) -> str:
+    if isinstance(error, OSError) and not isinstance(error, socket.gaierror) and error.errno:
+        return os.strerror(error.errno)  # its own text repeats the address
+    return getattr(error, "strerror", None) or str(error)

@@ -55,7 +55,9 @@ class _Request:
         except FetchFailed as failed:
             self.outcome.set_exception(failed)
         except (OSError, HTTPException, ValueError) as error:
-            self.outcome.set_exception(FetchFailed(type(error).__name__))
+            # The system's own words; those of other errors may quote what the other side has sent.
+            words = error.strerror if isinstance(error, OSError) else None
+            self.outcome.set_exception(FetchFailed(words or type(error).__name__))
         finally:
             self._connection.close()
 

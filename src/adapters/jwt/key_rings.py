@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Collection
 from typing import Final, Protocol
+from urllib.parse import urlsplit
 
 from ...application.cause_log import CauseLog
 from ...application.errors import KeysUnavailable, Unauthorized
@@ -65,6 +66,7 @@ class FetchedKeys:
         fetch_timeout_seconds: float = FETCH_TIMEOUT_SECONDS,
     ) -> None:
         self._url = url
+        self._server = urlsplit(url).netloc
         self._algorithms = frozenset(algorithms)
         self._clock = clock
         self._causes = causes
@@ -112,9 +114,8 @@ class FetchedKeys:
             )
             self._keys = keys_of(body, self._algorithms)
         except (FetchFailed, UnusableKey) as error:
-            self._causes.say(
-                "jwks", logging.WARNING, f"the keys that tokens are verified with cannot be fetched: {error}"
-            )
+            said = f"the keys that tokens are verified with cannot be fetched from {self._server}: {error}"
+            self._causes.say("jwks", logging.WARNING, said)
             return False
         self._asked_at = began
         return True

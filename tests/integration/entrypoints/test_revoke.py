@@ -9,7 +9,9 @@ USER = "00000000-0000-4000-8000-00000000000a"
 
 
 def test_revoke_says_what_holds_and_until_when(redis_url: str) -> None:
-    ended = eventbridge("revoke", "--user", USER, "--token", "j 1", settings={"REDIS__URL": redis_url})
+    arguments = ("--user", USER.upper(), "--token", "j 1")
+
+    ended = eventbridge("revoke", *arguments, settings={"REDIS__URL": redis_url})
     with Redis.from_url(redis_url) as client:
         lives = {key: client.ttl(key) for key in sorted(client.scan_iter())}
 
@@ -37,8 +39,8 @@ def test_revoke_holds_for_as_many_days_as_are_asked_for(redis_url: str) -> None:
     ("arguments", "said"),
     [
         ([], "say who: --user ID, --token JTI, or both"),
-        (["--user", ""], "the id of a target must not be empty"),
-        (["--user", "x" * 300], "the id of a target must be at most 256 bytes long"),
+        (["--user", ""], "--user must be the user's id, a UUID"),
+        (["--user", "ada"], "--user must be the user's id, a UUID"),
         (["--token", ""], "a token's jti must not be empty"),
         (["--token", "j1", "--days", "0"], "0.0 is not in the range"),
         (["--token", "j1", "--days", "nan"], "say how many days"),

@@ -181,10 +181,12 @@ async def test_the_last_good_keys_stay_whatever_the_issuer_answers(
     assert not good
     assert verifier(keys, server).identify(token(issuer.RSA, "RS256", {"kid": "one"})).user_id == USER
     (line,) = caplog.messages
-    assert line.startswith("the keys that tokens are verified with cannot be fetched: ")
+    assert line.startswith("the keys that tokens are verified with cannot be fetched from 127.0.0.1:")
 
 
-async def test_the_last_good_keys_stay_while_nobody_answers(clock: ManualClock) -> None:
+async def test_the_last_good_keys_stay_while_nobody_answers(
+    clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
     with serving(KeySetServer(jwk(issuer.RSA, "one"))) as server:
         keys = ring(server, clock)
         await keys.refresh()
@@ -193,6 +195,7 @@ async def test_the_last_good_keys_stay_while_nobody_answers(clock: ManualClock) 
 
     assert not good
     assert verifier(keys, server).identify(token(issuer.RSA, "RS256", {"kid": "one"})).user_id == USER
+    assert caplog.messages[-1].endswith(": Connection refused")
 
 
 async def test_a_slow_issuer_holds_nobody_up_and_is_left(server: KeySetServer, clock: ManualClock) -> None:
