@@ -14,8 +14,8 @@ from ...domain.problem import PROBLEM_MEDIA_TYPE, Problem
 from .handed_over import HANDOVER, HandedOver
 from .request_limits import MAX_HEAD_BYTES, TOO_LARGE
 
-HEAD_SECONDS: Final = 10.0
-"""For a request's head to be there in whole; who is slower, on purpose or not, holds no descriptor."""
+REQUEST_SECONDS: Final = 10.0
+"""For a request to be there in whole; who is slower, on purpose or not, holds no descriptor."""
 
 ABORT: Final = "eventbridge.abort"
 """ASGI extension: its `abort` drops the connection with all that waits to be sent, which ASGI cannot."""
@@ -28,7 +28,8 @@ _MALFORMED: Final = Problem(400, "This is no HTTP/1.1 request.")
 
 
 class GatewayProtocol(H11Protocol):
-    """Refuses heads that are too long (431) or too slow, and notices the end of clients that pipeline."""
+    """Refuses heads that are too long (431), drops requests that are too slow, and notices the end of clients
+    that pipeline."""
 
     def __init__(
         self,
@@ -40,13 +41,13 @@ class GatewayProtocol(H11Protocol):
         super().__init__(config, server_state, app_state, _loop)
         # The lines would hold the query, and with it tickets; uvicorn decides by whether anybody listens.
         self.access_log = False
-        self._head_timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
         """Give the client its time for the first request."""
         super().connection_made(transport)
-        self._await_head()
+        self._await_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone."""
@@ -58,8 +59,8 @@ class GatewayProtocol(H11Protocol):
         if self._refused:
             return
         super().data_received(data)
-        if self.conn.their_state is h11.IDLE:
-            self._await_head()
+        if self.conn.their_state in {h11.IDLE, h11.SEND_BODY}:
+            self._await_request()
         else:
             self._forget_timer()
         if self.flow.read_paused and self.conn.our_state is not h11.DONE:
@@ -100,7 +101,7 @@ class GatewayProtocol(H11Protocol):
             self.transport.write(self.conn.send(event) or b"")
         if self.transport.can_write_eof():
             self.transport.write_eof()
-        self._head_timer = self.loop.call_later(_LINGER_SECONDS, self.transport.abort)
+        self._timer = self.loop.call_later(_LINGER_SECONDS, self.transport.abort)
 
     def shutdown(self) -> None:
         """The server stops."""
@@ -113,6 +114,9 @@ class GatewayProtocol(H11Protocol):
         cycle = self.cycle
         whole = self.conn.their_state in {h11.DONE, h11.MUST_CLOSE}
         if not whole or cycle.response_started or cycle.disconnected or self.transport.is_closing():
+            return False
+        if self.transport.get_write_buffer_size():
+            # An answer before this one waits: the transport may have paused us, and would not tell the next.
             return False
         # For uvicorn the request has been answered.
         cycle.response_started = cycle.response_complete = True
@@ -135,11 +139,11 @@ class GatewayProtocol(H11Protocol):
         elif waiting:
             self.flow.resume_reading()
 
-    def _await_head(self) -> None:
-        if self._head_timer is None:
-            self._head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
+    def _await_request(self) -> None:
+        if self._timer is None:
+            self._timer = self.loop.call_later(REQUEST_SECONDS, self.transport.abort)
 
     def _forget_timer(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -16,7 +16,7 @@ Connect = Callable[[], Awaitable["Client"]]
 
 
 class Stream:
-    """Answers with a head and then says nothing until the client leaves."""
+    """Answers with a head and then says nothing until the client leaves; `/short` at once and in whole."""
 
     def __init__(self) -> None:
         self.open = 0
@@ -24,6 +24,10 @@ class Stream:
         self.left = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/short":
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
+            await send({"type": "http.response.body", "body": b"short"})
+            return
         self.open += 1
         self.sizes.append(sum(len(value) for _, value in scope["headers"]))
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -158,7 +162,7 @@ async def test_endless_requests_behind_a_stream_end_it(connect: Connect, stream:
 async def test_a_head_that_does_not_come_to_its_end_is_not_waited_for(
     connect: Connect, stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gateway_protocol, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(gateway_protocol, "REQUEST_SECONDS", 0.2)
     silent, slow = await connect(), await connect()
 
     slow.writer.write(b"GET / HTTP/1.1\r\n")
@@ -166,6 +170,20 @@ async def test_a_head_that_does_not_come_to_its_end_is_not_waited_for(
     for client in (silent, slow):
         assert await client.until_end() == b""
         assert stream.sizes == []
+
+
+async def test_a_body_that_does_not_come_to_its_end_is_not_waited_for_either(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the answer did not wait for it; each piece of it would else put the end off for good."""
+    monkeypatch.setattr(gateway_protocol, "REQUEST_SECONDS", 0.2)
+    client = await connect()
+    client.writer.write(b"POST /short HTTP/1.1\r\nHost: g\r\nContent-Length: 1000\r\n\r\n")
+    await client.until(b"short")
+
+    client.writer.write(b"x")
+
+    assert await client.until_end() == b""
 
 
 async def test_connections_inherit_bounded_buffers_and_a_limit_to_silence(

@@ -30,6 +30,10 @@ class Hub:
         self.left = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/big":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": BIG})
+            return
         connection = HandedOver(self.telemetry, self.clock)
         if scope["extensions"][HANDOVER]["take"]([(b"x-kind", b"stream")], connection):
             connection.left = self._count
@@ -115,6 +119,23 @@ async def test_the_answer_lasts_as_long_as_the_connection(open_stream: Open, hub
     assert body == b"id: 1\n\n"
     assert len(hub.telemetry.ages) == 2
     await eventually(lambda: hub.left == 1)
+
+
+async def test_a_connection_on_which_an_answer_still_waits_is_not_handed_over(
+    hub: Hub, server: EmbeddedServer
+) -> None:
+    """Its transport has told its former protocol to pause, and would not tell the next one."""
+    with socket.create_connection(("127.0.0.1", server.port)) as plain:
+        plain.setblocking(False)
+        client = Client(plain)
+
+        await client.send(REQUEST.replace(b"/", b"/big", 1) + REQUEST)
+        await eventually(lambda: hub.refused + len(hub.taken) == 1)
+        handed = list(hub.taken)
+        answer = await client.read(len(BIG) + 300)
+
+    assert handed == []
+    assert answer.count(b"HTTP/1.1 200 OK\r\n") == 2
 
 
 async def test_what_the_kernel_does_not_take_waits_and_counts_once_it_is_sent(
