@@ -6,9 +6,28 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
-from starlette.types import Receive, Scope
+from starlette.types import Message, Receive, Scope, Send
 
 from .gateway_protocol import ABORT
+
+
+class ClientGone(Exception):
+    """Nobody is left to be answered."""
+
+
+def sending(send: Send) -> Send:
+    """Return what sends, and raises `ClientGone` where the server raises OSError, as ASGI 2.4 has it.
+
+    uvicorn and granian say nothing instead.
+    """
+
+    async def send_on(message: Message) -> None:
+        try:
+            await send(message)
+        except OSError:
+            raise ClientGone from None
+
+    return send_on
 
 
 class UntilGone:

@@ -1,5 +1,6 @@
 """The gateway as one ASGI application: its routes, and what holds for every request."""
 
+import contextlib
 import logging
 import traceback
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from ...application.cause_log import CauseLog
 from ...application.errors import Revoked
 from ...application.turnstile import Turnstile
 from ...domain.origins import Origins
+from .connection import ClientGone, sending
 from .problem_documents import UNEXPECTED, problem_of, send_empty, send_problem
 from .request_limits import TOO_LARGE, is_too_large
 
@@ -37,6 +39,10 @@ class GatewayApp:
             await self._router(scope, receive, send)
             return
         await self._turnstile.passing()
+        with contextlib.suppress(ClientGone):
+            await self._answer(scope, receive, sending(send))
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = scope["headers"]
         try:
             if is_too_large(scope):
@@ -47,6 +53,8 @@ class GatewayApp:
                 # With it Starlette raises what it would otherwise answer in plain text.
                 scope["app"] = self
                 await self._router(scope, receive, send)
+        except ClientGone:
+            raise
         except Revoked:
             await send_empty(send, self._origins.cors(headers))
         except Exception as error:

@@ -194,6 +194,10 @@ class SseEndpoint:
                 if refused is not None:
                     await self._refuse(answer, refused.reason, refused.retry_ms)
                     return
+                if self._streams.draining:
+                    # It has begun meanwhile, and does not know of this one.
+                    await self._refuse(answer, "drain", self._streams.retry_ms())
+                    return
                 guest = _Guest(identity, slot, heard)
                 handed = HandedOver(self._metrics, self._clock)
                 if answer.hand_over(handed):
