@@ -64,7 +64,7 @@ def measure_latency(rate: float, seconds: int, say: Callable[[str], None]) -> La
                         continue
                     now = time.time() * 1000
                     for copy in live_format.decode(message["data"]).copies:
-                        times.append((copy.timestamp, float(copy.id.partition("-")[0]), now))
+                        times.append((int(copy.timestamp), float(copy.id.partition("-")[0]), now))
                 producing.wait()
             if len(times) != wanted:
                 raise RuntimeError(f"{len(times)} of {wanted} events were received")

@@ -134,9 +134,14 @@ class Admitted:
         self._user_id = ""
         return self._admission.refusal(RefusalReason.USER)
 
+    @property
+    def leased(self) -> bool:
+        """Whether there is something to renew."""
+        return self._held and bool(self._user_id) and self._admission.limits.per_user > 0
+
     async def renew(self) -> None:
         """Keep the user's slot from expiring. A slot that was lost meanwhile closes nothing."""
-        if self._user_id and self._held:
+        if self.leased:
             await self._take()
 
     def free(self) -> None:

@@ -1,16 +1,22 @@
 """One target's stream as this process follows it, for all of its pages at once."""
 
+import re
 from collections.abc import Sequence
 from typing import Protocol
 
 from ..domain.continuity import is_gap
+from ..domain.position import StreamId
 from ..domain.routing import Target
 from ..domain.stream_cursor import Link, StreamCursor
 from . import frames
-from .gateway_ports import DeliveryTracing, FeedEntry, Outlet
+from .gateway_ports import DeliveryTracing, FeedEntry, LiveCopy, Outlet
+from .wheel import Wheel
 
 MAX_COPIES = 1024
 """Live copies kept while a page catches up; one that is slower reads again."""
+
+_plain_id = re.compile("[1-9][0-9]{0,18}-[1-9][0-9]{0,18}", re.ASCII).fullmatch
+"""Tells an id as the script gives them; what it lets through, `StreamId.parse` takes."""
 
 
 class Follower(Protocol):
@@ -30,35 +36,68 @@ class Channel:
     """The pages of one target, and the cursor up to which the live ones among them have got everything."""
 
     __slots__ = (
+        "_ahead",
+        "_beats",
         "_copies",
+        "_cursor",
+        "_epoch",
         "_forgotten",
+        "_last",
         "_opening",
         "_tracing",
         "again",
         "beat_slot",
-        "cursor",
         "followers",
         "name",
         "queued",
         "reading",
         "shard",
+        "spoke_at",
         "target",
     )
 
-    def __init__(self, target: Target, name: str, shard: int, tracing: DeliveryTracing | None = None) -> None:
+    def __init__(
+        self,
+        target: Target,
+        name: str,
+        shard: int,
+        beats: Wheel["Channel"],
+        tracing: DeliveryTracing | None = None,
+    ) -> None:
         self.target = target
         self.name = name
         self.shard = shard
         self.followers: list[Follower] = []
-        self.cursor: StreamCursor | None = None
-        """None while no page has come to the stream's end."""
         self.queued = self.reading = self.again = False
         """Whether a resync is asked for, under way, and to be repeated at its end."""
         self.beat_slot = 0
+        self.spoke_at = -beats.turns
+        """The turn of the heartbeats' wheel in which all pages last got an event."""
+        self._beats = beats
         self._tracing = tracing
         self._opening = 0
         self._copies: list[tuple[str, FeedEntry]] | None = None
         self._forgotten = 0
+        self._cursor: StreamCursor | None = None
+        self._epoch = ""
+        self._last: str | None = None
+        """The id of the entry that was sent last, as text; None where the cursor names none."""
+        self._ahead = False
+        """Whether that is beyond `_cursor`."""
+
+    @property
+    def cursor(self) -> StreamCursor | None:
+        """None while no page has come to the stream's end."""
+        if self._ahead and self._cursor is not None and self._last is not None:
+            self._cursor = self._cursor.sent(StreamId.parse(self._last))
+        self._ahead = False
+        return self._cursor
+
+    @cursor.setter
+    def cursor(self, cursor: StreamCursor | None) -> None:
+        self._cursor, self._ahead, self._last = cursor, False, None
+        if cursor is not None and not is_gap(cursor.position.id):
+            self._epoch, self._last = cursor.position.epoch, str(cursor.position.id)
 
     def opens(self) -> None:
         """A page begins to catch up: live copies are kept from now on."""
@@ -77,19 +116,12 @@ class Channel:
         """The moment in the sequence of live copies from which `admit` is to look."""
         return self._forgotten + len(self._copies or ())
 
-    def heard(self, epoch: str, entry: FeedEntry) -> bool:
+    def heard(self, epoch: str, copy: LiveCopy) -> bool:
         """Take a live copy; False where the stream has to be read for it."""
-        if self._copies is not None:
-            if len(self._copies) == MAX_COPIES:
-                self._forgotten += MAX_COPIES
-                self._copies.clear()
-            self._copies.append((epoch, entry))
-        if self.cursor is None:
-            return True
-        link = self.cursor.link(epoch, entry)
-        if link is Link.NEXT:
-            self.advance(self.cursor.sent(entry.id), [entry])
-        return link is not Link.HOLE
+        try:
+            return self._passed_on(epoch, copy) or self._considered(epoch, _entry(copy))
+        except ValueError:
+            return False  # the script writes no such texts; what the stream holds is found by reading
 
     def admit(self, page: Follower, cursor: StreamCursor, mark: int, read: Sequence[FeedEntry]) -> bool:
         """Let a page that has read up to its stream's end go on live; False: it has to read again.
@@ -113,22 +145,9 @@ class Channel:
         self.cursor = cursor
         if not entries:
             return
-        epoch = cursor.position.epoch
-        times = [entry.timestamp for entry in entries]
         trace = None if self._tracing is None else self._tracing.live(self.target, entries)
-        pages = 0
-        named = plain = b""
-        for page in tuple(self.followers):
-            if not page.live:
-                continue
-            if page.named:
-                chunk = named = named or frames.entries(epoch, entries, named=True)
-            else:
-                chunk = plain = plain or frames.entries(epoch, entries, named=False)
-            if page.outlet.write(chunk, times):
-                pages += 1
-            else:
-                page.close("slow")
+        times = [entry.timestamp for entry in entries]
+        pages = self._send(cursor.position.epoch, [entry.shown for entry in entries], times)
         if trace is not None:
             trace.end(pages)
 
@@ -151,6 +170,56 @@ class Channel:
                 since, page.stale_since = page.stale_since, 0
                 self.say(frames.fresh(since), page)
 
+    def _passed_on(self, epoch: str, copy: LiveCopy) -> bool:
+        """Send a copy that is the cursor's successor by its own word (`Link.NEXT`), as almost all are: told
+        by comparing texts, and nothing is made of it but its frame."""
+        _, identity, prev, timestamp, traceparent, event, data = copy
+        if (
+            prev != self._last
+            or epoch != self._epoch
+            or self._copies is not None
+            or (traceparent and self._tracing is not None)
+            or _plain_id(identity) is None
+        ):
+            return False
+        self._send(epoch, ((identity, event, data),), (int(timestamp),))
+        self._last = identity
+        self._ahead = True
+        return True
+
+    def _considered(self, epoch: str, entry: FeedEntry) -> bool:
+        """Do whatever a copy asks for."""
+        if self._copies is not None:
+            if len(self._copies) == MAX_COPIES:
+                self._forgotten += MAX_COPIES
+                self._copies.clear()
+            self._copies.append((epoch, entry))
+        if self.cursor is None:
+            return True
+        link = self.cursor.link(epoch, entry)
+        if link is Link.NEXT:
+            self.advance(self.cursor.sent(entry.id), [entry])
+        return link is not Link.HOLE
+
+    def _send(self, epoch: str, shown: Sequence[frames.Shown], times: Sequence[int | None]) -> int:
+        """Write entries to the live pages; answers to how many."""
+        if self._copies is None:
+            self.spoke_at = self._beats.now
+        pages = 0
+        named = plain = b""
+        for page in tuple(self.followers):
+            if not page.live:
+                continue
+            if page.named:
+                chunk = named = named or frames.entries(epoch, shown, named=True)
+            else:
+                chunk = plain = plain or frames.entries(epoch, shown, named=False)
+            if page.outlet.write(chunk, times):
+                pages += 1
+            else:
+                page.close("slow")
+        return pages
+
     def _reaches(self, cursor: StreamCursor, known: Sequence[FeedEntry]) -> bool:
         """Whether the live pages are where the new one is, or can be brought there by what it knows."""
         if self.cursor is None or self.cursor.position == cursor.position:
@@ -171,9 +240,21 @@ class Channel:
     def _replay(self, page: Follower, epoch: str, entries: Sequence[FeedEntry]) -> None:
         """Send what one page alone has not got yet."""
         trace = None if self._tracing is None else self._tracing.replay(self.target, entries)
-        chunk = frames.entries(epoch, entries, named=page.named)
+        chunk = frames.entries(epoch, [entry.shown for entry in entries], named=page.named)
         taken = page.outlet.write(chunk, [entry.timestamp for entry in entries])
         if trace is not None:
             trace.end(int(taken))
         if not taken:
             page.close("slow")
+
+
+def _entry(copy: LiveCopy) -> FeedEntry:
+    """Read a copy's texts. Raises ValueError."""
+    return FeedEntry(
+        StreamId.parse(copy.id),
+        StreamId.parse(copy.prev),
+        copy.event,
+        copy.data,
+        int(copy.timestamp),
+        copy.traceparent or None,
+    )

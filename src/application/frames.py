@@ -1,6 +1,6 @@
 """What a page gets, as bytes: whole frames of text/event-stream, made by `domain.wire_format`."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -10,7 +10,9 @@ from ..domain.continuity import ResetReason
 from ..domain.message import SSEMessage
 from ..domain.position import Position
 from ..domain.wire_format import comment, cursor, encode
-from .gateway_ports import FeedEntry
+
+Shown = tuple[str, str, str]
+"""What a page sees of an entry: its id in the stream, its event, its data."""
 
 BEAT: Final = comment("hb")
 """A comment that keeps proxies and pages from giving up."""
@@ -26,14 +28,11 @@ def retry(milliseconds: int) -> bytes:
     return b"retry: %d\n\n" % milliseconds
 
 
-def entries(epoch: str, found: Iterable[FeedEntry], *, named: bool) -> bytes:
+def entries(epoch: str, found: Sequence[Shown], *, named: bool) -> bytes:
     """Return entries in one piece; without `named` they carry no `event:` line (pages: `message`)."""
-    return b"".join([entry(epoch, one, named=named) for one in found])
-
-
-def entry(epoch: str, found: FeedEntry, *, named: bool) -> bytes:
-    """Return one entry."""
-    return wire_format.entry(epoch, found.id, found.event if named else "", found.data)
+    return b"".join(
+        [wire_format.entry(epoch, identity, event if named else "", data) for identity, event, data in found]
+    )
 
 
 def position(at: Position) -> bytes:

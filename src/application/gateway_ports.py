@@ -1,7 +1,7 @@
 """The gateway's ports: what serving streams to pages asks of the outside world."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -19,11 +19,16 @@ class FeedEntry(msgspec.Struct, frozen=True, gc=False):
     id: StreamId
     prev: StreamId
     event: str
-    data: bytes
+    data: str
     """The JSON exactly as it goes to the page."""
     timestamp: int | None
     """Kafka's, milliseconds since the epoch."""
     traceparent: str | None = None
+
+    @property
+    def shown(self) -> tuple[str, str, str]:
+        """What a page sees of it: its id, its event, its data."""
+        return str(self.id), self.event, self.data
 
 
 class FeedPage(msgspec.Struct, frozen=True):
@@ -42,13 +47,28 @@ class StreamEnds(msgspec.Struct, frozen=True):
     """Of each stream that was asked for; None where there is none."""
 
 
-class LiveEntry(msgspec.Struct, frozen=True, gc=False):
-    """A live copy: a hint, the stream is the truth."""
+class LiveCopy(NamedTuple):
+    """An entry as it was announced, in texts that nobody has looked at yet: most need no more than to be
+    compared and sent on."""
 
     target: str
     """`user:<id>`, as in the stream's key."""
+    id: str
+    prev: str
+    """The id of the entry before it in its stream, `0-0` for the first."""
+    timestamp: str
+    """Kafka's, or for an entry without a record the store's: milliseconds since the epoch."""
+    traceparent: str
+    """Empty where the producer sent none."""
+    event: str
+    data: str
+
+
+class LiveCopies(msgspec.Struct, frozen=True, gc=False):
+    """What was appended to a shard in one go: hints, the streams are the truth."""
+
     epoch: str
-    entry: FeedEntry
+    copies: Sequence[LiveCopy]
 
 
 class Subscribed(msgspec.Struct, frozen=True):
@@ -71,7 +91,7 @@ class EpochChanged(msgspec.Struct, frozen=True):
     epoch: str
 
 
-LiveNews = LiveEntry | Subscribed | Interrupted | EpochChanged
+LiveNews = LiveCopies | Subscribed | Interrupted | EpochChanged
 
 
 N = TypeVar("N")

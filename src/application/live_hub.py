@@ -24,7 +24,7 @@ from .gateway_ports import (
     FeedPage,
     GatewayTelemetry,
     Interrupted,
-    LiveEntry,
+    LiveCopies,
     LiveNews,
     Outlet,
     Subscribed,
@@ -89,7 +89,7 @@ class LiveHub:
         self._chance = chance or random.Random()  # noqa: S311 - spreads load, keeps no secret
         self._channels: dict[str, Channel] = {}
         self._shards = [ShardWatch(number) for number in range(feed.shards)]
-        self._beats: Wheel[Channel] = Wheel(self._turns(self.settings.heartbeat_seconds))
+        self._beats: Wheel[Channel] = Wheel(max(1, round(self.settings.heartbeat_seconds / TURN_SECONDS)))
         self._due: deque[Channel] = deque()
         self._resyncing = 0
         self._catching_up = asyncio.Semaphore(self.settings.catch_ups_at_once)
@@ -189,9 +189,12 @@ class LiveHub:
     def tick(self) -> None:
         """Do what is due in this turn (`TURN_SECONDS`)."""
         for channel in self._beats.turn():
-            channel.beat()
+            quiet = self._beats.now - channel.spoke_at
+            if quiet >= self._beats.turns:
+                channel.beat()
+                quiet = 0
             if channel.followers:
-                self._schedule_beat(channel)
+                channel.beat_slot = self._beats.put(channel, self._beats.turns - quiet)
         now = self._clock.monotonic()
         for shard in self._shards:
             if shard.channels and now >= shard.check_at:
@@ -209,10 +212,11 @@ class LiveHub:
     def hear(self, news: Sequence[LiveNews]) -> None:
         """Take what was announced."""
         for one in news:
-            if isinstance(one, LiveEntry):
-                channel = self._channels.get(one.target)
-                if channel is not None and not channel.heard(one.epoch, one.entry):
-                    self.resync(channel)
+            if isinstance(one, LiveCopies):
+                for copy in one.copies:
+                    channel = self._channels.get(copy.target)
+                    if channel is not None and not channel.heard(one.epoch, copy):
+                        self.resync(channel)
             elif isinstance(one, Subscribed):
                 self._check(self._shards[one.shard])
             elif isinstance(one, EpochChanged):
@@ -224,9 +228,9 @@ class LiveHub:
         name = target_name(target)
         channel = self._channels.get(name)
         if channel is None:
-            channel = Channel(target, name, shard_of(target.id, self.feed.shards), self.tracing)
+            channel = Channel(target, name, shard_of(target.id, self.feed.shards), self._beats, self.tracing)
             self._channels[name] = channel
-            self._schedule_beat(channel, self._chance.uniform(0, self.settings.heartbeat_seconds))
+            channel.beat_slot = self._beats.put(channel, self._chance.randint(1, self._beats.turns))
             shard = self._shards[channel.shard]
             if not shard.channels:
                 shard.check_at = self._next_check()
@@ -234,15 +238,8 @@ class LiveHub:
             self._switch(shard)
         return channel
 
-    def _schedule_beat(self, channel: Channel, seconds: float | None = None) -> None:
-        due = self.settings.heartbeat_seconds if seconds is None else seconds
-        channel.beat_slot = self._beats.put(channel, self._turns(due))
-
     def _next_check(self) -> float:
         return self._clock.monotonic() + self._chance.uniform(*self.settings.resync_seconds)
-
-    def _turns(self, seconds: float) -> int:
-        return max(1, round(seconds / TURN_SECONDS))
 
     async def _keep_time(self) -> None:
         while True:

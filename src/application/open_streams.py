@@ -191,7 +191,7 @@ class OpenStreams:
     async def _renew_forever(self) -> None:
         while True:
             begun = self._clock.monotonic()
-            held = list(self._streams)
+            held = [stream for stream in self._streams if stream.slot.leased]
             for first in range(0, len(held), _AT_ONCE):
                 await self._each(held[first : first + _AT_ONCE], _renew)
                 ahead = begun + RENEW_SECONDS * (first + _AT_ONCE) / len(held) - self._clock.monotonic()

@@ -270,7 +270,7 @@ class StreamSession:
         times: list[int | None] = []
         size = 0
         for entry in entries:
-            frame = frames.entry(epoch, entry, named=self.named)
+            frame = frames.entries(epoch, (entry.shown,), named=self.named)
             if size and size + len(frame) > MAX_CHUNK_BYTES:
                 await self.outlet.drained()
                 self._write(b"".join(chunk), times)

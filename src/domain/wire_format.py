@@ -6,10 +6,10 @@ from typing import Final
 
 from .errors import EventBridgeError
 from .message import SSEMessage
-from .position import StreamId
 
 _FORBIDDEN: Final = re.compile("[\r\n\0]")
 _LINE_BREAK: Final = re.compile(b"\r\n|\r|\n")
+_TEXT_LINE_BREAK: Final = re.compile("\r\n|\r|\n")
 
 
 class WireFormatError(EventBridgeError, ValueError):
@@ -26,17 +26,21 @@ def encode(message: SSEMessage) -> bytes:
     Raises WireFormatError where ``event`` or ``id`` holds CR, LF or NUL (the first two would begin
     another field, the third makes browsers ignore the id) or no Unicode text, or ``retry`` is negative.
     """
-    identity = b"" if message.id is None else b"id: %b\n" % _line("id", message.id)
-    retry = b"" if message.retry is None else b"retry: %b\n" % _retry(message.retry)
-    return b"%b%b%bdata: %b\n\n" % (_event(message.event), identity, retry, _lines(message.data))
+    identity = "" if message.id is None else f"id: {_line('id', message.id)}\n"
+    retry = "" if message.retry is None else f"retry: {_retry(message.retry)}\n"
+    head = f"{_event(message.event)}{identity}{retry}".encode()
+    return b"%bdata: %b\n\n" % (head, _lines(message.data))
 
 
-def entry(epoch: str, identity: StreamId, event: str, data: bytes) -> bytes:
-    """Return what ``encode`` makes of an event at that position of its stream, in a third of the time.
+def entry(epoch: str, identity: str, event: str, data: str) -> bytes:
+    """Return what ``encode`` makes of an event at that position of its stream, in a fraction of the time.
 
-    Raises WireFormatError under the same rules.
+    The identity is a stream's id as its store writes it, or as ``str(StreamId)`` does, and is not looked at.
+    Raises WireFormatError under the same rules, and UnicodeEncodeError where the data is no Unicode text.
     """
-    return b"%bid: %b.%d-%d\ndata: %b\n\n" % (_event(event), _epoch(epoch), *identity, _lines(data))
+    if "\n" in data or "\r" in data:
+        data = "\ndata: ".join(_TEXT_LINE_BREAK.split(data))
+    return f"{_event(event)}id: {_epoch(epoch)}.{identity}\ndata: {data}\n\n".encode()
 
 
 def cursor(position: str) -> bytes:
@@ -44,7 +48,7 @@ def cursor(position: str) -> bytes:
 
     Raises WireFormatError under the same rules as ``encode``.
     """
-    return b"id: " + _line("id", position) + b"\n\n"
+    return f"id: {_line('id', position)}\n\n".encode()
 
 
 def comment(text: str = "") -> bytes:
@@ -61,12 +65,12 @@ def comment(text: str = "") -> bytes:
 
 
 @lru_cache(1024)
-def _event(event: str) -> bytes:
-    return b"event: %b\n" % _line("event", event) if event else b""
+def _event(event: str) -> str:
+    return f"event: {_line('event', event)}\n" if event else ""
 
 
 @lru_cache(1024)
-def _epoch(epoch: str) -> bytes:
+def _epoch(epoch: str) -> str:
     return _line("id", epoch)
 
 
@@ -76,16 +80,17 @@ def _lines(data: bytes) -> bytes:
     return data
 
 
-def _line(field: str, value: str) -> bytes:
+def _line(field: str, value: str) -> str:
     if _FORBIDDEN.search(value) is not None:
         raise WireFormatError(f"`{field}` must not contain CR, LF or NUL, got {value[:80]!a}")
     try:
-        return value.encode()
+        value.encode()
     except UnicodeEncodeError as error:
         raise WireFormatError(f"`{field}` must be Unicode text, got {value[:80]!a}") from error
+    return value
 
 
-def _retry(milliseconds: int) -> bytes:
+def _retry(milliseconds: int) -> int:
     if milliseconds < 0:
         raise WireFormatError(f"`retry` must not be negative, got {milliseconds}")
-    return b"%d" % milliseconds
+    return milliseconds

@@ -14,7 +14,8 @@ from ...application.gateway_ports import (
     FeedPage,
     Hear,
     Interrupted,
-    LiveEntry,
+    LiveCopies,
+    LiveCopy,
     LiveNews,
     StreamEnds,
     Subscribed,
@@ -192,8 +193,14 @@ class MemoryEventFeed:
                 if self._lose:
                     self._lose -= 1
                 elif audible:
-                    name = f"{target.scope.value}:{encode_target(target.id)}"
-                    self._news.put_nowait(LiveEntry(name, epoch, _feed_entry(entry)))
+                    self._news.put_nowait(LiveCopies(epoch, [live_copy(target, entry)]))
+
+
+def live_copy(target: Target, entry: StreamEntry) -> LiveCopy:
+    """The live copy of an entry."""
+    name = f"{target.scope.value}:{encode_target(target.id)}"
+    time, trace = str(entry.timestamp or 0), entry.traceparent or ""
+    return LiveCopy(name, entry.id, entry.prev, time, trace, entry.event, entry.data.decode())
 
 
 def _feed_entry(entry: StreamEntry) -> FeedEntry:
@@ -201,7 +208,7 @@ def _feed_entry(entry: StreamEntry) -> FeedEntry:
         id=StreamId.parse(entry.id),
         prev=StreamId.parse(entry.prev),
         event=entry.event,
-        data=entry.data,
+        data=entry.data.decode(),
         timestamp=entry.timestamp,
         traceparent=entry.traceparent,
     )

@@ -140,7 +140,7 @@ def _entry(raw: Sequence[Any]) -> FeedEntry:
         _stream_id(identity),
         _id_or_start(fields.get(b"prev", b"")),
         fields.get(b"event", b"").decode(errors="replace"),
-        fields.get(b"data", b""),
+        fields.get(b"data", b"").decode(errors="replace"),
         int(timestamp) if timestamp.isdigit() else None,
         trace.decode(errors="replace") if trace else None,
     )

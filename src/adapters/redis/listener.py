@@ -13,7 +13,7 @@ from redis.exceptions import ResponseError
 from ...application.errors import SinkUnavailable
 from .errors import FOREIGN, classify
 from .link import Command, Link
-from .push_stream import PushStream
+from .push_stream import Frame, PushStream
 from .script import SHARDED_CHANNELS_SINCE
 from .server import read_version
 
@@ -70,28 +70,23 @@ class Listener:
             # As the script, which publishes by PUBLISH where there is no SPUBLISH.
             version = await read_version(self._link, next(iter(self._wanted)))
             self._prefix = "S" if version >= SHARDED_CHANNELS_SINCE else ""
-        stream = PushStream(await self._link.dial(self._home))
-        reading = asyncio.create_task(self._read(stream))
-        reading.add_done_callback(lambda _: self._nudge.set())
+        stream = PushStream(await self._link.dial(self._home), self._take, self._nudge.set)
         try:
-            await self._keep(stream, reading)
+            await self._keep(stream)
         except FOREIGN as error:
             raise classify(error) from error
         finally:
-            reading.cancel()
             await stream.close()
-            with contextlib.suppress(asyncio.CancelledError, *FOREIGN):
-                await reading
 
-    async def _keep(self, stream: PushStream, reading: asyncio.Task[None]) -> None:
+    async def _keep(self, stream: PushStream) -> None:
         clock = asyncio.get_running_loop().time
         tick, silent = clock() + _TICK_SECONDS, 0
         while True:
             self._nudge.clear()
-            if reading.done():
-                reading.result()
+            if stream.failure is not None:
+                raise stream.failure
             if commands := self._changes():
-                await stream.send(*commands)
+                stream.send(*commands)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(tick):
                     await self._nudge.wait()
@@ -100,7 +95,7 @@ class Listener:
                 if silent == _SILENT_TICKS:
                     raise SinkUnavailable("timeout", "nothing is heard on the subscription")
                 self._heard = False
-                await stream.send(("PING",))
+                stream.send(("PING",))
                 tick = clock() + _TICK_SECONDS
 
     def _changes(self) -> list[Command]:
@@ -118,19 +113,16 @@ class Listener:
         self._asked = set(wanted)
         return commands
 
-    async def _read(self, stream: PushStream) -> None:
-        while True:
-            frames = await stream.read()
-            for frame in frames:
-                if isinstance(frame, hiredis.PushNotification):
-                    self._pushed(frame)
-                elif isinstance(frame, ResponseError):
-                    raise frame
-            self._heard = True
+    def _take(self, frame: Frame) -> None:
+        self._heard = True
+        if isinstance(frame, hiredis.PushNotification):
+            self._pushed(frame)
+        elif isinstance(frame, ResponseError):
+            raise frame
 
     def _pushed(self, push: Any) -> None:  # noqa: ANN401 - a list whose parts depend on the first
         kind = push[0]
-        if kind in {b"message", b"smessage"}:
+        if kind == b"message" or kind == b"smessage":  # noqa: PLR1714 - a set costs more than all else here
             self._receiver.message(push[1].decode(), push[2])
         elif kind in {b"subscribe", b"ssubscribe"}:
             channel = push[1].decode()

@@ -15,65 +15,41 @@ One message per call, and MessagePack, because both ends then build it in C: per
 Redis' time, against 5 µs for lengths and fields joined in Lua, and 2.7 µs for a message per entry.
 """
 
-from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 
+from ...application.gateway_ports import LiveCopies, LiveCopy
+
 VERSION = 1
-_FIELDS = 7
-
-
-class LiveCopy(msgspec.Struct, frozen=True, gc=False):
-    """One entry as it was appended."""
-
-    target: str
-    """`user:<id>`, as in the stream's key."""
-    id: str
-    prev: str
-    """The id of the entry before it in its stream, `0-0` for the first."""
-    timestamp: int
-    """Kafka's, or for an entry without a record Redis': milliseconds since the epoch."""
-    traceparent: str | None
-    event: str
-    data: bytes
-
-
-class LiveMessage(msgspec.Struct, frozen=True, gc=False):
-    """What one call of the script announced."""
-
-    epoch: str
-    copies: Sequence[LiveCopy]
 
 
 class UnreadableLiveMessage(ValueError):
     """Bytes that are no live message of a version that is known here."""
 
 
-_decode = msgspec.msgpack.Decoder(tuple[int | str, ...]).decode
+_decode = msgspec.msgpack.Decoder().decode
 _encode = msgspec.msgpack.Encoder().encode
+_copy = partial(tuple.__new__, LiveCopy)
+"""`LiveCopy._make` in half its time."""
 
 
-def decode(message: bytes) -> LiveMessage:
+def decode(message: bytes) -> LiveCopies:
     """Take a message apart. Raises `UnreadableLiveMessage`."""
     try:
-        version, epoch, *fields = _decode(message)
-        if version != VERSION or not isinstance(epoch, str):
+        version, epoch, *texts = _decode(message)
+        if version != VERSION:
             raise UnreadableLiveMessage(f"live message of version {version}, known is {VERSION}")
-        copies = [
-            LiveCopy(target, identity, prev, int(ts), tp or None, event, data.encode())
-            for target, identity, prev, ts, tp, event, data in zip(*[iter(fields)] * _FIELDS, strict=True)
-        ]
+        copies = list(map(_copy, zip(*[iter(texts)] * len(LiveCopy._fields), strict=True)))
     except UnreadableLiveMessage:
         raise
-    except (ValueError, AttributeError) as error:
+    except (msgspec.DecodeError, ValueError, TypeError, RecursionError) as error:
         raise UnreadableLiveMessage(f"live message of {len(message)} bytes is cut or damaged") from error
-    return LiveMessage(epoch, copies)
+    if {*map(type, texts), type(epoch)} != {str}:
+        raise UnreadableLiveMessage("a live message holds something else than texts")
+    return LiveCopies(epoch, copies)
 
 
-def encode(message: LiveMessage) -> bytes:
+def encode(message: LiveCopies) -> bytes:
     """Write a message as the script does."""
-    fields: list[str | int] = [VERSION, message.epoch]
-    for copy in message.copies:
-        ts, tp, data = str(copy.timestamp), copy.traceparent or "", copy.data.decode()
-        fields += [copy.target, copy.id, copy.prev, ts, tp, copy.event, data]
-    return _encode(fields)
+    return _encode([VERSION, message.epoch, *(text for copy in message.copies for text in copy)])

@@ -4,17 +4,14 @@ from collections.abc import Sequence
 
 from ...application.gateway_ports import (
     EpochChanged,
-    FeedEntry,
     Hear,
     Interrupted,
-    LiveEntry,
     LiveNews,
     Subscribed,
 )
-from ...domain.position import StreamId
 from . import keys
 from .link import Link
-from .live_format import LiveCopy, decode
+from .live_format import UnreadableLiveMessage, decode
 from .subscription import Subscription
 
 
@@ -53,20 +50,8 @@ class LiveSubscription:
         """Take a message apart; one that cannot be read is passed over, since the stream is the truth."""
         try:
             found = decode(message)
-            if not found.copies:
-                return (EpochChanged(self._shard_of[channel], found.epoch),)
-            return [LiveEntry(copy.target, found.epoch, _entry(copy)) for copy in found.copies]
-        except ValueError:
+        except UnreadableLiveMessage:
             return ()
-
-
-def _entry(copy: LiveCopy) -> FeedEntry:
-    return FeedEntry(
-        _stream_id(copy.id), _stream_id(copy.prev), copy.event, copy.data, copy.timestamp, copy.traceparent
-    )
-
-
-def _stream_id(text: str) -> StreamId:
-    """Read an id that Redis wrote; `StreamId.parse` doubts every text, and costs four times as much."""
-    ms, _, sequence = text.partition("-")
-    return StreamId(int(ms), int(sequence))
+        if not found.copies:
+            return (EpochChanged(self._shard_of[channel], found.epoch),)
+        return (found,)

@@ -10,7 +10,14 @@ from eventbridge.adapters.redis.connect import connect
 from eventbridge.adapters.redis.event_feed import RedisEventFeed
 from eventbridge.adapters.redis.link import Link
 from eventbridge.adapters.redis.settings import RedisSettings
-from eventbridge.application.gateway_ports import Hear, Interrupted, LiveEntry, LiveNews, Subscribed
+from eventbridge.application.gateway_ports import (
+    Hear,
+    Interrupted,
+    LiveCopies,
+    LiveCopy,
+    LiveNews,
+    Subscribed,
+)
 
 N = TypeVar("N")
 
@@ -92,5 +99,9 @@ def entries(count: int) -> Callable[[list[LiveNews]], bool]:
     return lambda news: len(data_of(news)) >= count
 
 
-def data_of(news: Sequence[LiveNews]) -> list[bytes]:
-    return [each.entry.data for each in news if isinstance(each, LiveEntry)]
+def copies_of(news: Sequence[LiveNews]) -> list[LiveCopy]:
+    return [copy for each in news if isinstance(each, LiveCopies) for copy in each.copies]
+
+
+def data_of(news: Sequence[LiveNews]) -> list[str]:
+    return [copy.data for copy in copies_of(news)]

@@ -7,15 +7,24 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from eventbridge.adapters.redis import keys, live_format
 from eventbridge.adapters.redis.settings import RedisSettings
 from eventbridge.adapters.redis.sse_service import RedisSSEService
-from eventbridge.application.gateway_ports import EpochChanged, LiveEntry, Subscribed
+from eventbridge.application.gateway_ports import EpochChanged, LiveCopies, LiveCopy, Subscribed
 from eventbridge.domain.message import SSEMessage
 from eventbridge.domain.routing import shard_of
-from tests.integration.redis.gateway import Heard, data_of, entries, feeding, interrupted, subscribed
+from tests.integration.redis.gateway import (
+    Heard,
+    copies_of,
+    data_of,
+    entries,
+    feeding,
+    interrupted,
+    subscribed,
+)
 from tests.integration.redis.sink import TARGETS, apply, batch, begin, entry
 from tests.servers import RedisCluster, RedisSentinels, RedisServer
 from tests.servers.embedded import EmbeddedRedis
@@ -33,17 +42,17 @@ def server(redis_server: NewServer) -> RedisServer:
     return redis_server()
 
 
-def copy(number: int, target: str = "user:a", size: int = 0) -> live_format.LiveCopy:
-    data = b'"%d%s"' % (number, b"x" * size)
-    return live_format.LiveCopy(target, f"{number + 1}-0", f"{number}-0", number, None, "E", data)
+def copy(number: int, target: str = "user:a", size: int = 0) -> LiveCopy:
+    data = f'"{number}{"x" * size}"'
+    return LiveCopy(target, f"{number + 1}-0", f"{number}-0", str(number), "", "E", data)
 
 
 def message(text: str) -> SSEMessage:
     return SSEMessage(event="E", data=f'"{text}"'.encode())
 
 
-def publish(server: RedisServer, *copies: live_format.LiveCopy, channel: str = CHANNEL) -> int:
-    packed = live_format.encode(live_format.LiveMessage(EPOCH, copies))
+def publish(server: RedisServer, *copies: LiveCopy, channel: str = CHANNEL) -> int:
+    packed = live_format.encode(LiveCopies(EPOCH, copies))
     heard: int = server.command("PUBLISH", channel, packed)
     return heard
 
@@ -59,10 +68,12 @@ async def test_what_the_bridge_appends_is_heard_as_it_lies_in_the_stream(server:
         news = await heard.until(entries(3))
         page = await feed.read(USER, None, 10)
 
-    live = [each for each in news if isinstance(each, LiveEntry)]
-    assert [each.entry for each in live] == page.entries
+    live = copies_of(news)
+    assert [(each.id, each.prev, each.event, each.data, int(each.timestamp)) for each in live] == [
+        (str(each.id), str(each.prev), each.event, each.data, each.timestamp) for each in page.entries
+    ]
     assert {each.target for each in live} == {keys.target_name(USER)}
-    assert {each.epoch for each in live} == {page.view.epoch}
+    assert {each.epoch for each in news if isinstance(each, LiveCopies)} == {page.view.epoch}
 
 
 async def test_an_epoch_that_changed_is_heard(server: RedisServer) -> None:
@@ -81,11 +92,7 @@ async def test_an_epoch_that_changed_is_heard(server: RedisServer) -> None:
         b"",
         b"\xff\xff",
         b"\x93\x02\xa1a\xa1b",
-        live_format.encode(
-            live_format.LiveMessage(
-                EPOCH, [live_format.LiveCopy("user:a", "no id", "0-0", 1, None, "E", b"1")]
-            )
-        ),
+        msgspec.msgpack.encode([live_format.VERSION, EPOCH, "user:a", "1-0", "0-0", 1, "", "E", "1"]),
     ],
 )
 async def test_a_message_that_cannot_be_read_is_passed_over(server: RedisServer, message: bytes) -> None:
@@ -97,7 +104,7 @@ async def test_a_message_that_cannot_be_read_is_passed_over(server: RedisServer,
         publish(server, copy(1))
         news = await heard.until(entries(1))
 
-    assert data_of(news) == [b'"1"']
+    assert data_of(news) == ['"1"']
     assert len(news) == 1
 
 
@@ -156,7 +163,7 @@ async def test_a_subscription_that_is_killed_again_and_again_is_confirmed_again_
 
             assert killed == 1
             assert [type(each).__name__ for each in news] == ["Interrupted"] * 2 + ["Subscribed"] * 2
-            assert data_of(last) == [b'"%d"' % number]
+            assert data_of(last) == [f'"{number}"']
         left = str(server.command("CLIENT", "LIST")).count("name=eventbridge")
 
     assert left == 1
@@ -169,7 +176,7 @@ async def test_whatever_is_published_while_connections_are_killed_is_heard_or_fo
     async with sink, feeding(server.url) as feed, Heard(feed.live) as heard:
         await feed.watch(0)
         await heard.until(subscribed(0))
-        seen: set[bytes] = set()
+        seen: set[str] = set()
 
         async def write() -> None:
             await begin(sink)
@@ -185,7 +192,7 @@ async def test_whatever_is_published_while_connections_are_killed_is_heard_or_fo
         killing.cancel()
         await asyncio.wait({killing})
         at = 0
-        while b'{"n":399}' not in seen:
+        while '{"n":399}' not in seen:
             news = await heard.until(bool)
             for each in news:
                 if isinstance(each, Subscribed):
@@ -306,7 +313,7 @@ async def test_redis_6_is_listened_to_as_well() -> None:
             news = await heard.until(entries(1))
             page = await feed.read(USER, None, 10)
 
-    assert data_of(news) == [each.data for each in page.entries] == [b'"old"']
+    assert data_of(news) == [each.data for each in page.entries] == ['"old"']
 
 
 async def test_a_subscription_that_is_not_allowed_is_tried_until_it_is(
@@ -391,7 +398,7 @@ async def test_in_a_cluster_a_shard_whose_slot_moves_is_followed(
         await sink.publish_event(target.id, message("moved"))
         last = await heard.until(entries(1))
 
-    assert data_of(last) == [b'"moved"']
+    assert data_of(last) == ['"moved"']
 
 
 async def test_in_a_cluster_a_stream_in_a_slot_that_is_moving_can_be_read(
@@ -414,7 +421,7 @@ async def test_in_a_cluster_a_stream_in_a_slot_that_is_moving_can_be_read(
         source.command("MIGRATE", "127.0.0.1", goal.port, "", 0, 5000, "KEYS", stream, meta)
         page = await feed.read(target, None, 1)
 
-    assert [each.data for each in page.entries] == [b'"1"']
+    assert [each.data for each in page.entries] == ['"1"']
 
 
 def owns(node: RedisServer, slot: int) -> bool:

@@ -14,6 +14,7 @@ from redis import Redis
 from eventbridge.adapters.redis import keys, live_format
 from eventbridge.adapters.redis.settings import RedisSettings
 from eventbridge.adapters.redis.sse_service import RedisSSEService
+from eventbridge.application.gateway_ports import LiveCopy
 from eventbridge.domain.delivery import Answer, Applied, Batch, Entry, Gap, Mark, Partition
 from eventbridge.domain.errors import EventBridgeError
 from eventbridge.domain.message import SSEMessage
@@ -228,14 +229,19 @@ class Pair:
     def compare_live(self) -> None:
         expected = [each for each in self.model.announced if not isinstance(each, str)]
         epochs = {self.real_epochs[each] for each in self.model.announced if isinstance(each, str)}
-        copies: list[live_format.LiveCopy] = []
+        copies: list[LiveCopy] = []
         while len(copies) < len(expected) or epochs:
             message = live_format.decode(self.live.get_message(timeout=5)["data"])
             copies += message.copies
             epochs.discard(message.epoch)
         assert self.live.get_message() is None
         assert [(c.target, c.event, c.data, c.traceparent) for c in copies] == [
-            (keys.target_name(e.entry.target), e.entry.event, e.entry.data, e.entry.traceparent)
+            (
+                keys.target_name(e.entry.target),
+                e.entry.event,
+                e.entry.data.decode(),
+                e.entry.traceparent or "",
+            )
             for e in expected
         ]
 

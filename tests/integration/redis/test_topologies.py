@@ -184,7 +184,7 @@ async def test_live_copies_stay_within_their_shard_of_a_cluster(cluster: RedisCl
         kind, _, message = pubsub.parse_response()
 
         assert kind == b"smessage"
-        assert live_format.decode(message).copies[0].data == b'{"n":0}'
+        assert live_format.decode(message).copies[0].data == '{"n":0}'
         pubsub.close()
         listener.close()
 

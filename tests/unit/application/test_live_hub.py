@@ -5,9 +5,9 @@ from functools import partial
 
 import pytest
 
-from eventbridge.application.gateway_ports import FeedEntry, LiveEntry
-from eventbridge.application.live_hub import TURN_SECONDS, target_name
-from eventbridge.domain.position import Position
+from eventbridge.adapters.memory.feed import live_copy
+from eventbridge.application.gateway_ports import LiveCopies
+from eventbridge.application.live_hub import TURN_SECONDS
 from eventbridge.domain.routing import TargetError, shard_of, user
 from eventbridge.domain.stream_cursor import StreamCursor
 
@@ -16,24 +16,11 @@ from .hub_under_test import ANN, BEN, HubUnderTest, Page, eventually, numbers, p
 SHARD = shard_of(ANN, 2)
 
 
-def copies(world: HubUnderTest, user_id: str = ANN) -> list[LiveEntry]:
+def copies(world: HubUnderTest, user_id: str = ANN) -> list[LiveCopies]:
     """Live copies of all that is in a user's stream."""
     target = user(user_id)
     epoch = world.epoch(shard_of(target.id, 2)) or ""
-    return [
-        LiveEntry(
-            target_name(target),
-            epoch,
-            FeedEntry(
-                id=Position.parse(f"{epoch}.{entry.id}").id,
-                prev=Position.parse(f"{epoch}.{entry.prev}").id,
-                event=entry.event,
-                data=entry.data,
-                timestamp=entry.timestamp,
-            ),
-        )
-        for entry in world.sink.stream(target)
-    ]
+    return [LiveCopies(epoch, [live_copy(target, entry)]) for entry in world.sink.stream(target)]
 
 
 def away(world: HubUnderTest, user_id: str) -> bool:
@@ -131,10 +118,10 @@ async def test_a_live_copy_of_another_epoch_is_not_taken_at_its_word() -> None:
         page = await world.live_page()
         await world.publish(1)
         await shows(page, ["1"])
-        (copy,) = copies(world)
-        foreign = FeedEntry(copy.entry.id._replace(sequence=7), copy.entry.id, "E", b'{"n": 0}', None)
+        (copy,) = copies(world)[0].copies
+        foreign = copy._replace(id=f"{copy.id}7", prev=copy.id, data='{"n": 0}')
 
-        world.feed.say(LiveEntry(copy.target, "zzzzzzzz", foreign))
+        world.feed.say(LiveCopies("zzzzzzzz", [foreign]))
         await world.publish(1)
 
         await shows(page, numbers(1, 2))

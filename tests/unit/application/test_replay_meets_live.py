@@ -11,9 +11,8 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from eventbridge.application.gateway_ports import FeedEntry, LiveEntry
-from eventbridge.application.live_hub import target_name
-from eventbridge.domain.position import StreamId
+from eventbridge.adapters.memory.feed import live_copy
+from eventbridge.application.gateway_ports import LiveCopies
 from eventbridge.domain.routing import shard_of, user
 
 from .hub_under_test import ANN, LIFE_MS, HubUnderTest, Page, eventually, pause
@@ -36,7 +35,7 @@ class Seam:
         self.stream: list[str] = []
         """All that was appended and not rolled back, trimmed entries too."""
         self.states: list[tuple[Any, list[str]]] = []
-        self.old: list[LiveEntry] = []
+        self.old: list[LiveCopies] = []
         self.rolled_back = False
 
     async def publish(self, a: int, b: int) -> None:
@@ -48,9 +47,7 @@ class Seam:
             await self.world.publish(1)
             self.stream.append(str(self.world.count))
         entry = self.world.sink.stream(user(ANN))[-1]
-        identity, prev = StreamId.parse(entry.id), StreamId.parse(entry.prev)
-        copy = FeedEntry(identity, prev, entry.event, entry.data, None)
-        self.old.append(LiveEntry(target_name(user(ANN)), self.world.epoch(SHARD) or "", copy))
+        self.old.append(LiveCopies(self.world.epoch(SHARD) or "", [live_copy(user(ANN), entry)]))
 
     async def publish_unheard(self, _a: int, b: int) -> None:
         """Append some, and lose all their live copies: nothing but a read finds them."""

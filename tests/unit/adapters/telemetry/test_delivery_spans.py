@@ -111,7 +111,7 @@ async def test_events_that_come_while_a_page_catches_up_are_in_its_replay() -> N
 
 def test_a_replay_links_to_no_more_events_than_a_span_holds() -> None:
     world = TracedWorld()
-    entry = FeedEntry(StreamId(2, 0), StreamId(1, 0), "Told", b"{}", 0, SAMPLED)
+    entry = FeedEntry(StreamId(2, 0), StreamId(1, 0), "Told", "{}", 0, SAMPLED)
 
     trace = DeliverySpans(world.tracer).replay(user(ANN), [entry] * (MAX_LINKS + 50))
     assert trace is not None
@@ -124,7 +124,7 @@ def test_a_replay_links_to_no_more_events_than_a_span_holds() -> None:
 
 def test_spans_of_whoever_embeds_the_gateway_do_not_become_parents() -> None:
     world = TracedWorld()
-    entry = FeedEntry(StreamId(2, 0), StreamId(1, 0), "Told", b"{}", 0, SAMPLED)
+    entry = FeedEntry(StreamId(2, 0), StreamId(1, 0), "Told", "{}", 0, SAMPLED)
 
     with world.tracer.start_as_current_span("host"):
         for trace in (
