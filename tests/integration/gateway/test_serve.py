@@ -227,6 +227,7 @@ async def test_only_the_demos_page_may_cut_a_users_connections_and_ask_for_kafka
             open_page(port, f"/events?user={bob}") as other,
         ):
             await page.wait_for(lambda: bool(page.last_event_id))
+            await second.wait_for(lambda: bool(second.last_event_id))
             await sink.apply(Batch(shard, (Mark(partition, 0, 1),), (told,)))
             await page.next_event()
             await second.next_event()
