@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 
 from dependency_injector import providers
 
@@ -13,6 +14,7 @@ from .daemon import STOP_SECONDS, Daemon
 from .gateway import Gateway
 from .gateway_container import GatewayContainer
 from .process import first_to_end, until_signalled
+from .telemetry import traced
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +32,12 @@ async def carry_and_serve(
     )
     bridge = Daemon(bridge_parts, stop_seconds=stop_seconds)
     gateway = Gateway(gateway_parts)
-    async with until_signalled(
-        gateway.stop_seconds + stop_seconds, _probes(bridge_parts, gateway_parts)
-    ) as signals:
+    async with (
+        until_signalled(gateway.stop_seconds + stop_seconds, _probes(bridge_parts, gateway_parts)) as signals,
+        traced(os.environ) as traces,
+    ):
+        for parts in (bridge_parts, gateway_parts):
+            parts.traces.override(providers.Object(traces))
         pages_gone = asyncio.Event()
         carrying = asyncio.create_task(bridge.run(pages_gone.wait()))
         try:

@@ -7,6 +7,7 @@ import logging
 import os
 import random
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 from dependency_injector import containers, providers
 
@@ -29,7 +30,10 @@ from ..domain.event_filter import EventFilter
 from . import adapter_settings
 from .lifecycle import Lifecycle
 from .settings import Settings
-from .telemetry import configure_tracing
+from .telemetry import traced
+
+if TYPE_CHECKING:
+    from ..adapters.telemetry.otlp import OtlpTraces
 
 
 async def _kafka_source(clients: KafkaClientManager, lifecycle: Lifecycle) -> AsyncIterator[KafkaEventSource]:
@@ -72,16 +76,14 @@ async def _kafka_dead_letters(
         await letters.stop()
 
 
-async def _tracing(consumer_group: str) -> AsyncIterator[Tracing | None]:
+async def _traces() -> "AsyncIterator[OtlpTraces | None]":
     """Traces to a collector, where the standard `OTEL_*` variables ask for them."""
-    traces = configure_tracing(os.environ)
-    if traces is None:
-        yield None
-        return
-    try:
-        yield traces.relaying(consumer_group)
-    finally:
-        await traces.close()
+    async with traced(os.environ) as traces:
+        yield traces
+
+
+def _tracing(traces: "OtlpTraces | None", consumer_group: str) -> Tracing | None:
+    return None if traces is None else traces.relaying(consumer_group)
 
 
 def _breaker(policy: BreakerPolicy, clock: Clock, telemetry: Telemetry) -> CircuitBreaker:
@@ -104,7 +106,8 @@ class Container(containers.DeclarativeContainer):
     clock = providers.Singleton(SystemClock)
     lifecycle = providers.Singleton(Lifecycle, clock)
     telemetry = providers.Singleton(PrometheusTelemetry)
-    tracing = providers.Resource(_tracing, settings.provided.kafka.group_id)
+    traces = providers.Resource(_traces)
+    tracing = providers.Callable(_tracing, traces, settings.provided.kafka.group_id)
     health_server = providers.Singleton(
         HealthServer,
         settings.provided.telemetry.metrics_host,

@@ -2,8 +2,7 @@
 it is asked for, and nothing runs before `Gateway` starts it."""
 
 import logging
-import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from dependency_injector import containers, providers
@@ -48,7 +47,6 @@ from ..domain.routing import user
 from . import adapter_settings, gateway_settings
 from .lifecycle import Lifecycle
 from .settings import Settings
-from .telemetry import configure_tracing
 
 if TYPE_CHECKING:
     from ..adapters.telemetry.otlp import OtlpTraces
@@ -118,14 +116,6 @@ def _tracing(traces: "OtlpTraces | None") -> DeliveryTracing | None:
     return None if traces is None else traces.delivering()
 
 
-def _flush(traces: "OtlpTraces | None") -> Callable[[], Awaitable[object]]:
-    async def flush() -> None:
-        if traces is not None:
-            await traces.close()
-
-    return flush
-
-
 class GatewayContainer(containers.DeclarativeContainer):
     """Everything that serves streams, made from `settings`."""
 
@@ -141,7 +131,8 @@ class GatewayContainer(containers.DeclarativeContainer):
         lifecycle.provided.health,
         telemetry.provided.registry,
     )
-    traces = providers.Singleton(configure_tracing, os.environ)
+    traces: "providers.Provider[OtlpTraces | None]" = providers.Object(None)
+    """The process's, given by whoever opens and closes them."""
     tracing = providers.Callable(_tracing, traces)
     causes = providers.Singleton(CauseLog, logging.getLogger(GatewayApp.__module__), clock)
 
@@ -218,7 +209,6 @@ class GatewayContainer(containers.DeclarativeContainer):
         feed.provided.close,
         revocations.provided.close,
         link.provided.close,
-        providers.Callable(_flush, traces),
     )
     """What has to be closed at the end, in this order."""
 

@@ -2,6 +2,9 @@
 
 import importlib.metadata
 import logging
+import os
+
+from dependency_injector import providers
 
 from .adapter_settings import redis_place
 from .descriptors import allow_connections
@@ -9,6 +12,7 @@ from .gateway import Gateway
 from .gateway_container import GatewayContainer, show_demo_page
 from .process import first_to_end, log_as_set, run_process, until_signalled
 from .settings import Settings
+from .telemetry import traced
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +46,11 @@ def prepare_to_serve(settings: Settings) -> None:
 async def _serve(container: GatewayContainer) -> bool:
     """Raises what `Gateway.start` and `Gateway.failure` raise."""
     gateway = Gateway(container)
-    async with until_signalled(gateway.stop_seconds, container.health_server()) as signals:
+    async with (
+        until_signalled(gateway.stop_seconds, container.health_server()) as signals,
+        traced(os.environ) as traces,
+    ):
+        container.traces.override(providers.Object(traces))
         try:
             await gateway.start()
             await first_to_end(gateway.failure(), signals.wait())

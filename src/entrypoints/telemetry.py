@@ -3,7 +3,8 @@
 import logging
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Literal, TextIO
 from urllib.parse import unquote
 
@@ -83,3 +84,14 @@ def configure_tracing(environ: Mapping[str, str]) -> "OtlpTraces | None":
     from ..adapters.telemetry.otlp import OtlpTraces  # noqa: PLC0415 - half a second that off does not pay
 
     return OtlpTraces()
+
+
+@asynccontextmanager
+async def traced(environ: Mapping[str, str]) -> "AsyncIterator[OtlpTraces | None]":
+    """The process's traces, as `configure_tracing` sets them up; at the end what waits is sent."""
+    traces = configure_tracing(environ)
+    try:
+        yield traces
+    finally:
+        if traces is not None:
+            await traces.close()

@@ -3,11 +3,14 @@
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any, TypeVar
+
+from dependency_injector import providers
 
 from ...adapters.kafka.client_manager import KafkaClientManager
 from ...adapters.redis.sse_service import RedisSSEService
@@ -15,6 +18,7 @@ from ..adapter_settings import redis_settings
 from ..gateway import Gateway
 from ..gateway_container import GatewayContainer, show_demo_page
 from ..settings import Settings
+from ..telemetry import traced
 from .board import Board, UserPage
 from .controls import KILL_BRIDGE, START_BRIDGE, START_REDIS, STOP_REDIS, Controls
 from .errors import DemoFailed
@@ -192,6 +196,7 @@ class Demo:
     async def _served(self, settings: Settings, stage: Stage, stack: contextlib.AsyncExitStack) -> Gateway:
         """The gateway, as `eventbridge serve --demo` runs it, with a stage. Raises `AddressUnavailable`."""
         parts = GatewayContainer(settings=settings)
+        parts.traces.override(providers.Object(await stack.enter_async_context(traced(os.environ))))
         show_demo_page(parts, stage)
         gateway = Gateway(parts)
         stack.push_async_callback(gateway.stop)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import cast
 
 import pytest
 from dependency_injector import providers
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 
@@ -24,6 +26,7 @@ from tests.integration.entrypoints.processes import Bridge, eventbridge, running
 from tests.integration.gateway.running import AUDIENCE, KEY, bearer, new_user
 from tests.integration.gateway.sse_client import answer_of, ask, open_page
 from tests.servers.choice import SharedKafka
+from tests.servers.collector import Collector, running_collector
 from tests.servers.process import free_port
 
 (USER,) = sample_users(1, seed=7)
@@ -50,12 +53,23 @@ async def ready(both: Bridge) -> None:
     await asyncio.to_thread(both.wait_until_ready)
 
 
-async def test_one_process_carries_events_from_kafka_to_an_open_page_and_stops_cleanly(
-    settings: dict[str, str],
-) -> None:
-    """Pages are drained first: while they are, the bridge still carries."""
-    port = int(settings["GATEWAY__PORT"])
+@contextmanager
+def traced_to(
+    collector: Collector, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Bridge]:
+    """Both in one process, which sends no spans before its end."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "3600000")
     with running_bridge(settings, "--with-gateway") as both:
+        yield both
+
+
+async def test_one_process_carries_events_from_kafka_to_an_open_page_and_stops_cleanly(
+    settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages are drained first: while they are, the bridge still carries. All spans go out together at the end."""
+    port = int(settings["GATEWAY__PORT"])
+    with running_collector() as collector, traced_to(collector, settings, monkeypatch) as both:
         await ready(both)
         public = await answer_of(port, "/health/ready")
         async with open_page(port, "/events", bearer(USER)) as page:
@@ -88,6 +102,18 @@ async def test_one_process_carries_events_from_kafka_to_an_open_page_and_stops_c
     assert {"eventbridge_events_published", "eventbridge_gateway_connections", "process_open_fds"} <= set(
         families
     )
+    ((_, sent),) = collector.requests
+    ((resource, spans),) = [
+        (each.resource, each.scope_spans[0].spans)
+        for each in ExportTraceServiceRequest.FromString(sent).resource_spans
+    ]
+    assert [one.value.string_value for one in resource.attributes if one.key == "service.name"] == [
+        "eventbridge"
+    ]
+    relayed = {span.span_id for span in spans if span.name.startswith("process ")}
+    delivered = [span.parent_span_id for span in spans if span.name == "deliver user"]
+    assert delivered
+    assert relayed.issuperset(delivered)
 
 
 def test_the_settings_of_both_are_checked_at_the_start(settings: dict[str, str]) -> None:

@@ -1,9 +1,11 @@
 """The gateway's composition root builds every provider, with tokens and without, and connects to nothing."""
 
 import logging
+import os
 import resource
 
 import pytest
+from dependency_injector import providers
 
 from eventbridge.adapters.jwt.tokens import JwtTokens
 from eventbridge.adapters.telemetry.delivery_spans import DeliverySpans
@@ -20,6 +22,7 @@ from eventbridge.entrypoints.gateway_settings import (
 from eventbridge.entrypoints.settings import Settings
 from eventbridge.entrypoints.settings_errors import WrongSettings
 from eventbridge.entrypoints.settings_loading import LoadedSettings
+from eventbridge.entrypoints.telemetry import traced
 
 TOKENS: dict[str, object] = {
     "jwt_key": "a shared secret of more than thirty-two bytes",
@@ -45,15 +48,15 @@ async def test_every_provider_is_built(gateway: dict[str, object]) -> None:
         await close()
 
 
-async def test_deliveries_are_traced_where_a_collector_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_deliveries_are_traced_where_the_process_has_traces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
     container = GatewayContainer(settings=settings(auth="none"))
 
-    hub = container.hub()
+    async with traced(os.environ) as traces:
+        container.traces.override(providers.Object(traces))
+        hub = container.hub()
 
     assert isinstance(hub.tracing, DeliverySpans)
-    *_, flush = container.closing()
-    await flush()
 
 
 async def test_users_are_whoever_they_say_only_without_authentication() -> None:
