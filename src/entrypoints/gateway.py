@@ -44,5 +44,9 @@ class Gateway:
     async def stop(self) -> None:
         """Close everything, within a few seconds. May be called in any state."""
         self._container.lifecycle().stopping()
+        # Where `drain` came before, none is left. Else pages come again by themselves, and miss nothing.
+        streams = self._container.open_streams()
+        streams.draining = True
+        streams.cut_all()
         await self._container.server().stop()
         await self._work.stop()

@@ -39,6 +39,12 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self.listening.set()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close, also what was accepted while the others were being closed."""
+        await super().shutdown(sockets)
+        for connection in tuple(self.server_state.connections):
+            connection.shutdown()
+
 
 @dataclass(frozen=True, slots=True)
 class ServerTuning:
