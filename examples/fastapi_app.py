@@ -1,6 +1,8 @@
 """The gateway inside a FastAPI application, under `/live`; settings come from the environment.
 
-    EVENTBRIDGE__GATEWAY__AUTH=none uvicorn fastapi_app:app --app-dir examples --timeout-graceful-shutdown 25
+    pip install fastapi
+    export EVENTBRIDGE__GATEWAY__AUTH=none
+    uvicorn fastapi_app:app --app-dir examples --timeout-graceful-shutdown 25 --no-access-log
 
 Then http://127.0.0.1:8000/?user=3f2b8c1e-0000-4000-8000-00000000000a shows that user's events.
 """
