@@ -1,6 +1,7 @@
 """Who is let in: open streams in all, of one address, of one user, and new ones per second."""
 
 import contextlib
+import logging
 import random
 from collections.abc import Callable
 from enum import StrEnum
@@ -10,6 +11,7 @@ from typing import Final, Self
 import msgspec
 
 from ..domain.client_address import client_group
+from .cause_log import CauseLog
 from .connect_rate import ConnectRate
 from .errors import SinkMisconfigured, SinkUnavailable
 from .gateway_ports import GatewayTelemetry, Leases
@@ -41,6 +43,16 @@ class RefusalReason(StrEnum):
     RATE = "rate"
 
 
+_REACHED: Final = {
+    RefusalReason.CONNECTIONS: "max_connections is reached",
+    RefusalReason.ADDRESS: "max_connections_per_address is reached; is that a proxy, not in trusted_proxies?",
+    RefusalReason.USER: "max_connections_per_user is reached by a user",
+    RefusalReason.RATE: "more come than connects_per_second",
+}
+
+log = logging.getLogger(__name__)
+
+
 class Refused(msgspec.Struct, frozen=True):
     """Not now. Answered with 200, `retry:` and the end: any other status ends an `EventSource` for good."""
 
@@ -69,6 +81,7 @@ class Admission:
         self.leases = leases
         self.telemetry = telemetry
         self._rate = ConnectRate(limits.connects_per_second, clock)
+        self._causes = CauseLog(log, clock)
         self._chance = chance
         self._by_group: dict[str, int] = {}
         self._open = 0
@@ -93,12 +106,22 @@ class Admission:
         return Admitted(self, group)
 
     def refusal(self, reason: RefusalReason) -> Refused:
-        """Say no, and when to come again."""
+        """Say no, and when to come again; the log hears of it, too."""
+        self._causes.say(reason, logging.WARNING, f"pages are sent away for now: {_REACHED[reason]}")
         shortest, longest = FULL_RETRY_SECONDS
         if reason is RefusalReason.RATE:
             shortest, most = RATE_RETRY_SECONDS
             longest = min(most, 2 * shortest + self._rate.backlog_seconds)
         return Refused(reason, round(1000 * (shortest + (longest - shortest) * self._chance())))
+
+    def fail_open(self, error: SinkUnavailable | SinkMisconfigured) -> None:
+        """Count that a user's slots could not be. That the store is away others tell; that it refuses us
+        nobody else may notice."""
+        self.telemetry.failed_open(RefusalReason.USER)
+        if isinstance(error, SinkMisconfigured):
+            self._causes.say(
+                "open", logging.WARNING, f"users' pages cannot be counted, all are let in: {error}"
+            )
 
     def leave(self, group: str) -> None:
         """Give a slot back; called by the slot itself, once."""
@@ -164,8 +187,8 @@ class Admitted:
             return True
         try:
             return await self._admission.leases.take(self._user_id, self._connection, limit)
-        except (SinkUnavailable, SinkMisconfigured):
-            self._admission.telemetry.failed_open(RefusalReason.USER)
+        except (SinkUnavailable, SinkMisconfigured) as error:
+            self._admission.fail_open(error)
             return True
 
     async def __aenter__(self) -> Self:

@@ -20,7 +20,7 @@ class SinkMisconfigured(EventBridgeError):
 
     def __init__(self, reason: str, detail: str = "") -> None:
         self.reason = reason
-        super().__init__(f"the sink refuses the bridge ({reason}){': ' + detail if detail else ''}")
+        super().__init__(f"the sink refuses us ({reason}){': ' + detail if detail else ''}")
 
 
 class SourceUnavailable(EventBridgeError):
@@ -35,7 +35,7 @@ class SourceMisconfigured(EventBridgeError):
 
     def __init__(self, reason: str, detail: str = "") -> None:
         self.reason = reason
-        super().__init__(f"the source refuses the bridge ({reason}){': ' + detail if detail else ''}")
+        super().__init__(f"the source refuses us ({reason}){': ' + detail if detail else ''}")
 
 
 class NotAssigned(EventBridgeError):

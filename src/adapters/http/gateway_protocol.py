@@ -82,6 +82,10 @@ class GatewayProtocol(H11Protocol):
         del msg
         self._refused = True
         self._forget_timer()
+        if self.cycle is not None and not self.cycle.response_complete:
+            # Its head was good: the application has the request already, and is not to answer any more.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         if self.conn.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
             # An answer is under way: there is no place for another one.
             self.transport.abort()
@@ -109,6 +113,10 @@ class GatewayProtocol(H11Protocol):
             self.transport.abort()
         else:
             super().shutdown()
+
+    def _should_upgrade(self) -> bool:
+        """Answer as if nothing had been asked for; uvicorn would tell operators to install WebSockets."""
+        return False
 
     def _hand_over(self, headers: Sequence[tuple[bytes, bytes]], receiver: HandedOver) -> bool:
         cycle = self.cycle

@@ -331,9 +331,7 @@ async def test_a_subscription_that_is_not_allowed_is_tried_until_it_is(
         await heard.until(subscribed(0))
 
     [said, again] = [each.getMessage() for each in caplog.records if "subscription" in each.getMessage()]
-    assert said.startswith(
-        "the subscription in Redis is cut and tried again: the sink refuses the bridge (rights)"
-    )
+    assert said.startswith("the subscription in Redis is cut and tried again: the sink refuses us (rights)")
     assert again == "the subscription in Redis holds again"
 
 

@@ -108,6 +108,24 @@ async def test_streams_in_all_are_limited(slots: SharedSlots, numbers: Numbers) 
     assert isinstance(gate.enter("203.0.113.3"), Admitted)
 
 
+async def test_a_limit_that_is_reached_is_said_once_however_many_are_sent_away(
+    slots: SharedSlots, numbers: Numbers, caplog: pytest.LogCaptureFixture
+) -> None:
+    gate = admission(AdmissionLimits(per_address=1, per_user=1), slots, numbers)
+    first, second = entered(gate, "203.0.113.1"), entered(gate, "203.0.113.2")
+    await first.claim(USER, "first")
+
+    for _ in range(1000):
+        gate.enter("203.0.113.1")
+    await second.claim(USER, "second")
+
+    assert caplog.messages == [
+        "pages are sent away for now: max_connections_per_address is reached; is that a proxy, not in "
+        "trusted_proxies?",
+        "pages are sent away for now: max_connections_per_user is reached by a user",
+    ]
+
+
 async def test_streams_of_an_address_are_limited(slots: SharedSlots, numbers: Numbers) -> None:
     gate = admission(AdmissionLimits(per_address=1), slots, numbers)
     first = entered(gate, "2001:db8:1:2::1")
@@ -178,9 +196,22 @@ def test_retries_are_spread_over_the_backlog(
     assert (full.retry_ms, last.retry_ms) == expected
 
 
-@pytest.mark.parametrize("error", [SinkUnavailable("timeout"), SinkMisconfigured("no_permission")])
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (SinkUnavailable("timeout"), []),
+        (
+            SinkMisconfigured("rights"),
+            ["users' pages cannot be counted, all are let in: the sink refuses us (rights)"],
+        ),
+    ],
+)
 async def test_a_limit_that_cannot_be_asked_lets_in_and_is_counted(
-    error: Exception, slots: SharedSlots, numbers: Numbers
+    error: Exception,
+    said: list[str],
+    slots: SharedSlots,
+    numbers: Numbers,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     gate = admission(AdmissionLimits(per_user=1), slots, numbers)
     slots.fails_with = error
@@ -191,6 +222,7 @@ async def test_a_limit_that_cannot_be_asked_lets_in_and_is_counted(
     assert refused is None
     assert numbers.opened == ["user"]
     assert gate.open == 0
+    assert caplog.messages == said
 
 
 async def test_a_slot_is_given_back_whatever_ends_the_stream(slots: SharedSlots, numbers: Numbers) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -109,6 +110,34 @@ async def test_what_is_no_http_is_refused_with_400_and_repeats_nothing(connect: 
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b"application/problem+json" in answer
     assert b"secret-token" not in answer
+
+
+async def test_a_body_that_cannot_be_read_is_refused_once_and_is_no_error_of_ours(
+    connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    client, other = await connect(), await connect()
+
+    client.writer.write(b"POST /short HTTP/1.1\r\nHost: g\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n")
+    answer = await client.until_end()
+    other.writer.write(b"GET /short HTTP/1.1\r\nHost: g\r\n\r\n")
+    await other.until(b"short")
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.endswith(b"}")
+    assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+async def test_who_asks_for_a_websocket_gets_an_answer_and_operators_no_advice(
+    connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = await connect()
+
+    client.writer.write(
+        b"GET /short HTTP/1.1\r\nHost: g\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    )
+    await client.until(b"short")
+
+    assert caplog.messages == []
 
 
 async def test_garbage_behind_a_running_answer_costs_only_that_connection(
