@@ -67,7 +67,7 @@ def traced_to(
 async def test_one_process_carries_events_from_kafka_to_an_open_page_and_stops_cleanly(
     settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Pages are drained first: while they are, the bridge still carries. All spans go out together at the end."""
+    """Pages are drained while the bridge still carries. All spans go out at once, at the end."""
     port = int(settings["GATEWAY__PORT"])
     with running_collector() as collector, traced_to(collector, settings, monkeypatch) as both:
         await ready(both)
