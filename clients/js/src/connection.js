@@ -143,17 +143,13 @@ export class Connection {
     const reader = body.getReader();
     const decoder = new TextDecoder();
     const parser = new EventParser();
-    try {
-      for (;;) {
-        const { done, value } = await reader.read();
-        if (done || this.#closed) return;
-        watch.heard();
-        const blocks = parser.feed(decoder.decode(value, { stream: true }));
-        if (parser.retry !== null) this.#baseMs = parser.retry;
-        for (const block of blocks) this.#take(block);
-      }
-    } finally {
-      reader.cancel().catch(() => {});
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done || this.#closed) return;
+      watch.heard();
+      const blocks = parser.feed(decoder.decode(value, { stream: true }));
+      if (parser.retry !== null) this.#baseMs = parser.retry;
+      for (const block of blocks) this.#take(block);
     }
   }
 
@@ -227,9 +223,11 @@ class Watch {
     }, this.#ms);
   }
 
+  /** Nothing is wanted any more, not even the rest of an answer. */
   end() {
     clearTimeout(this.#timer);
     this.#outer.removeEventListener("abort", this.#abort);
+    this.#abort();
   }
 
   #abort = () => this.#controller.abort();

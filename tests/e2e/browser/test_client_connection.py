@@ -84,6 +84,19 @@ async def test_a_page_that_is_not_a_stream_is_not_taken_for_one(
     await tab.until_seen(1)
 
 
+async def test_an_answer_that_is_no_stream_is_let_go_of_though_it_has_no_end(
+    profile: BrowserContext, server: ScriptedServer
+) -> None:
+    """HTTP/1.1 has six connections for all tabs."""
+    await open_tab(profile, server.url)
+    stuck = await server.next()
+    await stuck.write(b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 100\r\n\r\nnot all of")
+
+    await stuck.left()
+
+    assert (await server.next()).position is None
+
+
 async def test_a_refusal_that_no_repeating_mends_is_final(
     profile: BrowserContext, server: ScriptedServer
 ) -> None:
