@@ -237,16 +237,19 @@ class SseEndpoint:
         except (SinkUnavailable, SinkMisconfigured):
             since = self._clock.now_ms()
         stale = False
+        stale_at = self._clock.monotonic() + self._serving.stale_after_seconds
         await answer.write(frames.opening(self._streams.retry_ms()))
         while True:
+            until_stale = self._serving.heartbeat_seconds if stale else stale_at - self._clock.monotonic()
             try:
-                async with asyncio.timeout(
-                    self._serving.heartbeat_seconds if stale else self._serving.stale_after_seconds
-                ):
+                async with asyncio.timeout(min(self._serving.heartbeat_seconds, until_stale)):
                     await self._comeback.wait()
             except TimeoutError:
-                await answer.write(frames.BEAT if stale else frames.stale(since))
-                stale = True
+                if stale or self._clock.monotonic() < stale_at:
+                    await answer.write(frames.BEAT)
+                else:
+                    stale = True
+                    await answer.write(frames.stale(since))
                 continue
             if self._streams.draining:
                 return None

@@ -13,6 +13,7 @@ from eventbridge.adapters.telemetry.gateway_metrics import GatewayMetrics
 from eventbridge.application.admission import Admission, AdmissionLimits
 from eventbridge.application.cause_log import CauseLog
 from eventbridge.application.comeback import Comeback
+from eventbridge.application.errors import SinkUnavailable
 from eventbridge.application.gateway_ports import Identity
 from eventbridge.application.open_streams import OpenStreams
 from eventbridge.domain.origins import Origins
@@ -28,11 +29,19 @@ class Desk:
         self.asked = asyncio.Event()
         self.answers = asyncio.Event()
         self.answers.set()
+        self.away = False
 
     async def identify(self, headers: Headers, query: Query) -> Identity:
         self.asked.set()
         await self.answers.wait()
+        if self.away:
+            raise SinkUnavailable("connection")
         return Identity(ANN, 4_000_000_000, None)
+
+    async def look(self) -> None:
+        """The question whether the store is back."""
+        if self.away:
+            raise SinkUnavailable("connection")
 
 
 class Visit:
@@ -60,6 +69,7 @@ class Endpoint:
     def __init__(self, hub: HubUnderTest) -> None:
         self.hub = hub
         self.desk = Desk()
+        self.comeback = Comeback(self.desk.look)
         self.metrics = GatewayMetrics()
         self.streams = OpenStreams(Revoked(), hub.clock, max_age_seconds=900, send_timeout_seconds=20)
         self.admission = Admission(AdmissionLimits(), EnoughSlots(), self.metrics, hub.clock)
@@ -69,12 +79,10 @@ class Endpoint:
             admission=self.admission,
             identities=self.desk,
             origins=Origins(),
-            comeback=Comeback(_nothing),
+            comeback=self.comeback,
             metrics=self.metrics,
             clock=hub.clock,
-            serving=StreamServing(
-                replay_max_entries=1000, stale_after_seconds=10, heartbeat_seconds=15, names_user=False
-            ),
+            serving=StreamServing(replay_max_entries=1000, stale_after_seconds=60, heartbeat_seconds=0.01),
         )
         causes = CauseLog(logging.getLogger("endpoint-under-test"), hub.clock)
         self._app = GatewayApp(gateway_routes({("GET", "/events"): events}), Origins(), causes)
@@ -91,10 +99,6 @@ class Endpoint:
             "client": ("192.0.2.1", 1),
         }
         return asyncio.ensure_future(self._app(scope, visit.receive, visit.send))
-
-
-async def _nothing() -> None:
-    """The store that is never away."""
 
 
 @pytest.fixture
@@ -136,3 +140,18 @@ async def test_a_server_that_raises_for_a_client_that_left_is_no_error_of_ours(
 
     assert endpoint.admission.open == 0
     assert caplog.records == []
+
+
+async def test_heartbeats_come_while_redis_is_away_also_before_that_counts_as_stale(
+    endpoint: Endpoint,
+) -> None:
+    endpoint.desk.away = True
+    visit = Visit()
+    served = endpoint.serve(visit)
+
+    await eventually(lambda: visit.body.count(b": hb\n\n") > 1)
+
+    assert b"event: stale" not in visit.body
+    visit.gone.set()
+    await served
+    await endpoint.comeback.close()
