@@ -88,6 +88,22 @@ def requests(stakes: Stakes) -> st.SearchStrategy[bytes]:
     return _mostly(whole, spoilt)
 
 
+def with_odd_times(stakes: Stakes) -> list[bytes]:
+    """Requests whose tokens are well signed, and name as a time each number that JSON has or Python takes for
+    one."""
+    tokens = [
+        _signed(b'{"alg":"HS256"}', json.dumps({**_claims(stakes), claim: number}).encode())
+        for claim in ("exp", "nbf", "iat")
+        for number in NUMBERS
+    ]
+    head = "GET /events HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {}\r\n\r\n"
+    return [head.format(token).encode() for token in tokens]
+
+
+def _claims(stakes: Stakes) -> dict[str, object]:
+    return {"sub": stakes.user, "aud": AUDIENCE, "exp": 4_000_000_000, "jti": "a"}
+
+
 def _whole(stakes: Stakes) -> st.SearchStrategy[bytes]:
     line = st.builds(
         "{} {}{} HTTP/1.1\r\nHost: gateway".format,
@@ -134,7 +150,6 @@ def _values(stakes: Stakes) -> st.SearchStrategy[str]:
 
 def _tokens(stakes: Stakes) -> st.SearchStrategy[str]:
     """The token of the client, spoilt ones, and well signed ones that make strange claims."""
-    good = {"sub": stakes.user, "aud": AUDIENCE, "exp": 4_000_000_000, "jti": "a"}
     fields = st.sampled_from(["kid", "typ", "crit", "b64", "zip", "jwk", "jku", "x5c"])
     algorithms = st.sampled_from(["HS256", "none", "NONE", "RS256", "hs256", None, 1, ["HS256"]])
     header = st.builds(
@@ -144,7 +159,7 @@ def _tokens(stakes: Stakes) -> st.SearchStrategy[str]:
     )
     names = st.sampled_from(["sub", "aud", "exp", "nbf", "iat", "iss", "jti", "x"])
     claims = st.dictionaries(names, JSON, min_size=1, max_size=3).map(
-        lambda strange: json.dumps({**good, **strange}).encode()
+        lambda strange: json.dumps({**_claims(stakes), **strange}).encode()
     )
     odd = st.sampled_from(
         [b"", b"[]", b"null", b"[" * 3000, b'{"exp":1e400}', b'{"sub":"\xff"}', b"\xff\xfe{}"]

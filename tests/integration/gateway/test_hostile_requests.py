@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.integration.gateway.hostile_requests import Stakes, requests
+from tests.integration.gateway.hostile_requests import Stakes, requests, with_odd_times
 from tests.integration.gateway.running import RunningGateway, new_user, running_gateway, token
 from tests.servers import RedisServer
 
@@ -131,15 +131,7 @@ def test_whatever_bytes_come_in_the_answer_is_an_answer_and_ones_own(
         gateway = runner.run(running.__aenter__())
         stakes = runner.run(prepared(gateway))
 
-        @settings(
-            max_examples=300,
-            deadline=None,
-            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-        )
-        @given(st.data())
-        def explore(data: st.DataObject) -> None:
-            request = data.draw(requests(stakes))
-            pieces = data.draw(st.sampled_from([1, 2, 7, 500]))
+        def ask(request: bytes, pieces: int) -> None:
             said = runner.run(converse(gateway.port, request, pieces))
             for status in answers(said):
                 assert status in FIT
@@ -147,7 +139,18 @@ def test_whatever_bytes_come_in_the_answer_is_an_answer_and_ones_own(
             assert [word for word in FORBIDDEN if word in said] == []
             assert complaints == []
 
+        @settings(
+            max_examples=300,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+        )
+        @given(st.data())
+        def explore(data: st.DataObject) -> None:
+            ask(data.draw(requests(stakes)), data.draw(st.sampled_from([1, 2, 7, 500])))
+
         try:
+            for request in with_odd_times(stakes):
+                ask(request, 1)
             explore()
             runner.run(gateway.until(lambda: gateway.slots == gateway.streams == 0))
             refused = redis.command("INFO", "errorstats")
