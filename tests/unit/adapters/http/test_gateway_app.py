@@ -1,8 +1,10 @@
 """What holds for every request to the gateway: routes, problems, CORS, limits; and its short answers."""
 
+import asyncio
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -29,6 +31,7 @@ from eventbridge.application.errors import (
     Unauthorized,
 )
 from eventbridge.application.gateway_ports import FeedPage, Hear, Identity, LiveNews, StreamEnds
+from eventbridge.application.turnstile import AT_ONCE
 from eventbridge.application.unverified_users import UnverifiedUsers
 from eventbridge.domain.client_address import trusted_networks
 from eventbridge.domain.continuity import StreamView
@@ -285,6 +288,17 @@ async def test_a_head_that_is_too_large_is_431_however_it_came(site: Site, part:
         answer = await site.ask("/position", query=b"ticket=" + b"x" * 8192)
 
     assert answer.status == answer.json()["status"] == 431
+
+
+async def test_a_crowd_of_requests_is_let_in_a_few_in_each_turn_of_the_loop(site: Site) -> None:
+    asked = [asyncio.create_task(site.ask("/health/ready")) for _ in range(3 * AT_ONCE)]
+
+    answered = [0]
+    while answered[-1] < len(asked):
+        await asyncio.sleep(0)
+        answered.append(sum(task.done() for task in asked))
+
+    assert max(later - before for before, later in pairwise(answered)) == AT_ONCE
 
 
 async def test_a_websocket_is_refused(site: Site) -> None:
