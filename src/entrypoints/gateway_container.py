@@ -29,6 +29,7 @@ from ..adapters.redis.connect import connect
 from ..adapters.redis.event_feed import RedisEventFeed
 from ..adapters.redis.leases import RedisLeases
 from ..adapters.redis.revocations import RedisRevocations
+from ..adapters.redis.shard_servers import RedisShardServers
 from ..adapters.redis.tickets import RedisTickets
 from ..adapters.system_clock import SystemClock
 from ..adapters.telemetry.gateway_metrics import GatewayMetrics
@@ -108,10 +109,6 @@ def _comeback(feed: EventFeed) -> Comeback:
     return Comeback(lambda: feed.read_last(NOBODY, 1))
 
 
-def _store_watch(feed: EventFeed, clock: Clock) -> StoreWatch:
-    return StoreWatch(lambda: feed.read_last(NOBODY, 1), clock)
-
-
 def _tracing(traces: "OtlpTraces | None") -> DeliveryTracing | None:
     return None if traces is None else traces.delivering()
 
@@ -166,7 +163,10 @@ class GatewayContainer(containers.DeclarativeContainer):
         tracing=tracing,
     )
     comeback = providers.Singleton(_comeback, feed)
-    store_watch = providers.Singleton(_store_watch, feed, clock)
+    shard_servers = providers.Singleton(RedisShardServers, link, redis_settings.provided.shard_count)
+    store_watch = providers.Singleton(
+        StoreWatch, shard_servers.provided.unreachable, clock, redis_settings.provided.shard_count
+    )
     events = providers.Singleton(
         SseEndpoint,
         hub=hub,

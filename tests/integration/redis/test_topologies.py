@@ -11,9 +11,14 @@ from redis.cluster import RedisCluster as ClusterClient
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from eventbridge.adapters.redis import keys, live_format
+from eventbridge.adapters.redis.connect import connect
 from eventbridge.adapters.redis.settings import RedisSettings
+from eventbridge.adapters.redis.shard_servers import RedisShardServers
 from eventbridge.adapters.redis.sse_service import RedisSSEService
+from eventbridge.adapters.system_clock import SystemClock
 from eventbridge.application.errors import SinkMisconfigured, SinkUnavailable
+from eventbridge.application.health import Check
+from eventbridge.application.store_watch import StoreWatch
 from eventbridge.domain.delivery import Answer, Applied, Batch, Gap, Mark
 from eventbridge.domain.routing import shard_of
 from tests.integration.redis.sink import ORDERS, TARGETS, apply, batch, begin, entry, offsets
@@ -210,6 +215,56 @@ async def test_a_clusters_node_addressed_as_if_it_were_alone_is_for_an_operator(
         await sink.close()
 
     assert reasons == {"cluster"}
+
+
+async def test_the_shards_of_a_primary_that_is_away_are_named_to_operators(
+    redis_cluster: Callable[..., RedisCluster],
+) -> None:
+    cluster = redis_cluster(cluster_require_full_coverage=False)
+    lost = cluster.primaries[1]
+    link = connect(RedisSettings(url=cluster.url, timeout_seconds=0.5))
+    watch = StoreWatch(RedisShardServers(link, 128).unreachable, SystemClock(), 128, ask_seconds=0.01)
+    watching = asyncio.create_task(watch.run())
+    theirs = [shard for shard in range(128) if primary_of(cluster, keys.meta(shard)) is lost]
+    well = watch.check()
+
+    await asyncio.to_thread(lost.kill)
+    killed = await told(watch, "connecting to")
+    await asyncio.to_thread(lost.start)
+    back = await told(watch, "answers")
+    await asyncio.to_thread(lost.pause)
+    frozen = await told(watch, "timeout")
+    await asyncio.to_thread(lost.resume)
+    await told(watch, "answers")
+    for each in cluster.primaries:
+        await asyncio.to_thread(each.kill)
+    everything = await told(watch, " s, pages wait: ")
+    watching.cancel()
+    await link.close()
+
+    assert (well, back) == (Check("redis", True, "answers"),) * 2
+    for detail in (killed.detail, frozen.detail):
+        which, _, rest = detail.removeprefix("shards ").partition(" of 128 away for ")
+        assert [number for run in which.split(", ") for number in numbers(run)] == theirs
+        assert "their pages wait: the sink is not writable" in rest
+    assert str(lost.port) in killed.detail
+    assert "shards" not in everything.detail
+
+
+def numbers(run: str) -> range:
+    """Of `3` or `5-8`."""
+    first, _, last = run.partition("-")
+    return range(int(first), int(last or first) + 1)
+
+
+async def told(watch: StoreWatch, part: str) -> Check:
+    """What operators are told, once it says this."""
+    async with asyncio.timeout(20):
+        while True:
+            check = watch.check()
+            if part in check.detail:
+                return check
+            await asyncio.sleep(0.01)
 
 
 async def test_one_server_addressed_as_a_cluster_is_for_an_operator(
