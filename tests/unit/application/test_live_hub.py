@@ -3,9 +3,11 @@
 import asyncio
 from functools import partial
 
+import msgspec
 import pytest
 
 from eventbridge.adapters.memory.feed import live_copy
+from eventbridge.application import channel
 from eventbridge.application.gateway_ports import LiveCopies
 from eventbridge.application.live_hub import TURN_SECONDS
 from eventbridge.domain.routing import TargetError, shard_of, user
@@ -139,6 +141,68 @@ async def test_an_epoch_that_changes_is_proved_anew_and_named_from_then_on() -> 
 
         await eventually(lambda: page.position == str(page.session.position))
         assert page.events == []
+
+
+async def test_what_a_read_finds_of_another_epoch_does_not_follow_what_came_live_of_the_old_one() -> None:
+    async with HubUnderTest().running() as world:
+        await world.publish(1)
+        page = await world.live_page(last=1)
+        before = world.sink.snapshot(SHARD)
+        world.feed.lose_next_live()
+        await world.publish(1)
+        late = copies(world)[1]
+        world.clock.advance(0.001)
+        world.sink.restore(SHARD, before)
+        world.feed.hold()
+        reads = world.feed.reads
+        await world.notice(SHARD)
+        world.feed.lose_next_live()
+        await world.publish(1)
+        await eventually(lambda: world.feed.reads > reads)
+
+        world.feed.say(late)
+        await shows(page, ["1", "2"])
+        world.feed.release()
+
+        await shows(page, ["1", "2", "reset:epoch", "1", "3"])
+
+
+async def test_a_page_that_comes_after_a_change_of_epoch_that_nobody_told_does_not_join_those_before_it() -> (
+    None
+):
+    async with HubUnderTest().running() as world:
+        earlier = await world.live_page()
+        state = world.sink.snapshot(SHARD)
+        world.clock.advance(0.001)
+        changed = msgspec.structs.replace(state, epoch="untold00", since=world.clock.now_ms())
+        world.sink.restore(SHARD, changed)
+
+        later = await world.live_page(last=1)
+        world.turn(31)
+
+        await shows(earlier, ["reset:epoch"])
+        assert later.position.startswith("untold00.")
+        assert later.events == []
+
+
+async def test_a_page_that_read_while_more_live_copies_came_than_are_kept_reads_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(channel, "MAX_COPIES", 4)
+    async with HubUnderTest().running() as world:
+        after = await world.publish(1)
+        first = copies(world)[0]
+        await world.publish(1)
+        world.feed.hold()
+        page = world.page(after=after)
+        await eventually(lambda: world.feed.reads == 1)
+        await world.publish(4)
+
+        world.feed.say(first)  # which alone is kept then, and leaves no hole
+        await pause(5)
+        world.feed.release()
+
+        await shows(page, numbers(2, 6))
 
 
 async def test_more_than_a_read_holds_is_replayed_to_each_page_by_itself() -> None:

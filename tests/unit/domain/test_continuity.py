@@ -173,6 +173,8 @@ def test_a_read_that_was_overtaken_by_live_copies_adds_only_what_they_left_out()
     assert resynced.entries == [found[1]]
     assert resynced.cursor.position.id == StreamId(30, 0)
     assert now.resynced(asked, view(10, 20, 30, exists=True, epoch=OLD), found, at_end=True) is None
+    trimmed = view(30, first_prev=25)
+    assert now.resynced(asked, trimmed, [entry(30, 25)], at_end=True) is None
 
 
 def test_live_copies_that_came_during_a_read_follow_it_in_their_order_or_leave_a_hole() -> None:
