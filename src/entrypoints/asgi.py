@@ -10,21 +10,16 @@ from prometheus_client import CollectorRegistry
 from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ..adapters.http.problem_documents import send_problem
 from ..adapters.telemetry.gateway_metrics import GatewayMetrics
 from ..application.gateway_ports import DeliveryTracing
 from ..application.health import Check, HealthReport
-from ..domain.client_address import is_loopback_host
 from ..domain.errors import EventBridgeError
-from ..domain.problem import Problem
 from .gateway_container import GatewayContainer
 from .gateway_settings import check_gateway
 from .gateway_work import GatewayWork
 from .overheard_signals import overheard
 from .settings import Settings
 from .settings_loading import LoadedSettings
-
-_NOT_HERE = Problem(403, "Without authentication only this machine is served.")
 
 log = logging.getLogger(__name__)
 
@@ -98,8 +93,6 @@ class SseApp:
             await self._by_itself(scope, receive, send)
         elif self._app is None:
             raise NotStarted
-        elif scope["type"] == "http" and self._settings.gateway.auth == "none" and not _is_near(scope):
-            await send_problem(send, _NOT_HERE, ())
         else:
             await self._app(scope, receive, send)
 
@@ -158,8 +151,3 @@ def create_sse_app(
     """
     check_gateway(LoadedSettings(settings, {}))
     return SseApp(settings, registry=registry, tracing=tracing, drain_on=drain_on)
-
-
-def _is_near(scope: Scope) -> bool:
-    client = scope.get("client")
-    return client is not None and is_loopback_host(client[0])

@@ -80,6 +80,7 @@ def _identities(
 
 
 def _app(
+    settings: Settings,
     *,
     identities: Identities,
     origins: Origins,
@@ -102,7 +103,7 @@ def _app(
             **more_routes,
         }
     )
-    return GatewayApp(routes, origins, causes)
+    return GatewayApp(routes, origins, causes, near_only=settings.gateway.auth == "none")
 
 
 def _comeback(feed: EventFeed) -> Comeback:
@@ -183,6 +184,7 @@ class GatewayContainer(containers.DeclarativeContainer):
     """By method and path, beside the gateway's own; the demo's page is one that may be served, too."""
     app = providers.Singleton(
         _app,
+        settings,
         identities=identities,
         origins=origins,
         feed=feed,

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import traceback
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from starlette.exceptions import HTTPException
 from starlette.routing import Route, Router
@@ -13,9 +14,13 @@ from ...application.cause_log import CauseLog
 from ...application.errors import Revoked
 from ...application.turnstile import Turnstile
 from ...domain.origins import Origins
+from ...domain.problem import Problem
 from .connection import ClientGone, sending
+from .gateway_requests import is_near
 from .problem_documents import UNEXPECTED, problem_of, send_empty, send_problem
 from .request_limits import TOO_LARGE, is_too_large
+
+_NOT_HERE: Final = Problem(403, "Without authentication only this machine is served, as localhost.")
 
 
 class GatewayApp:
@@ -25,8 +30,12 @@ class GatewayApp:
     as for a server of its own.
     """
 
-    def __init__(self, routes: Sequence[Route], origins: Origins, causes: CauseLog) -> None:
+    def __init__(
+        self, routes: Sequence[Route], origins: Origins, causes: CauseLog, *, near_only: bool = False
+    ) -> None:
+        """`near_only`: only for this machine, and pages that it was asked for by its own name."""
         self.routes = routes
+        self._near_only = near_only
         self._router = Router(routes, redirect_slashes=False)
         self._origins = origins
         self._causes = causes
@@ -45,7 +54,9 @@ class GatewayApp:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = scope["headers"]
         try:
-            if is_too_large(scope):
+            if self._near_only and not is_near(scope):
+                await send_problem(send, _NOT_HERE, self._origins.cors(headers))
+            elif is_too_large(scope):
                 await send_problem(send, TOO_LARGE, self._origins.cors(headers))
             elif scope["method"] == "OPTIONS":
                 await send_empty(send, self._origins.preflight(headers))

@@ -154,7 +154,7 @@ async def begin(
         await asyncio.get_running_loop().sock_connect(plain, (host, port))
         limit = receive_buffer or 1 << 20
         reader, writer = await asyncio.open_connection(sock=plain, limit=limit)
-    lines = [f"{method} {path} HTTP/1.1", "Host: gateway"]
+    lines = [f"{method} {path} HTTP/1.1", "Host: localhost"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     writer.write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
     return Page(reader, writer)

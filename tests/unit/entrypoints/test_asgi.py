@@ -22,7 +22,7 @@ def request(path: str, client: str | None) -> Scope:
         "path": path,
         "root_path": "",
         "query_string": b"",
-        "headers": [],
+        "headers": [(b"host", b"localhost")],
         "client": client and (client, 4711),
     }
 

@@ -126,7 +126,7 @@ class Breaks:
 class Site:
     """The gateway without its streams."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, near_only: bool = False) -> None:
         self.visitors = Visitors()
         self.ready = True
         origins = Origins.parse([PAGE.decode()])
@@ -141,10 +141,15 @@ class Site:
             }
         )
         causes = CauseLog(logging.getLogger("gateway-under-test"), ManualClock())
-        self.app = GatewayApp(routes, origins, causes)
+        self.app = GatewayApp(routes, origins, causes, near_only=near_only)
 
     async def ask(
-        self, path: str, method: str = "GET", headers: Mapping[bytes, bytes] | None = None, query: bytes = b""
+        self,
+        path: str,
+        method: str = "GET",
+        headers: Mapping[bytes, bytes] | None = None,
+        query: bytes = b"",
+        client: tuple[str, int] | None = ("127.0.0.1", 4711),
     ) -> Answer:
         answer = Answer()
         scope = {
@@ -155,6 +160,7 @@ class Site:
             "root_path": "",
             "query_string": query,
             "headers": list((headers or {}).items()),
+            "client": client,
         }
         await self.app(scope, no_more, answer.send)
         return answer
@@ -182,6 +188,37 @@ async def test_a_ticket_comes_with_its_life_and_the_position(site: Site) -> None
         "expires_in": 30,
         "position": "abcdefgh.1700000000000-3",
     }
+
+
+@pytest.mark.parametrize(
+    ("client", "host", "status"),
+    [
+        ("127.0.0.1", b"localhost:8080", 200),
+        ("::1", b"[::1]:8080", 200),
+        ("127.0.0.1", b"127.0.0.1", 200),
+        ("192.0.2.7", b"localhost", 403),
+        (None, b"localhost", 403),
+        # A page of another site whose name was made to lead here (DNS rebinding).
+        ("127.0.0.1", b"evil.example:8080", 403),
+        ("127.0.0.1", b"localhost.evil.example", 403),
+        ("127.0.0.1", b"[::1", 403),
+        ("127.0.0.1", None, 403),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "OPTIONS"])
+async def test_without_authentication_only_this_machine_and_pages_of_its_own_are_served(
+    client: str | None, host: bytes | None, status: int, method: str
+) -> None:
+    site = Site(near_only=True)
+
+    answer = await site.ask(
+        "/position",
+        method,
+        {} if host is None else {b"host": host},
+        client=None if client is None else (client, 4711),
+    )
+
+    assert answer.status == (204 if (status, method) == (200, "OPTIONS") else status)
 
 
 @pytest.mark.parametrize("ready", [True, False])
