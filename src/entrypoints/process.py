@@ -42,7 +42,7 @@ def run_process(main: Callable[[], Coroutine[Any, Any, bool]]) -> int:
         log.critical("the settings do not fit: %s", error)
         return WRONG_USAGE
     except AddressUnavailable as error:
-        log.critical("%s; gateway.port or telemetry.metrics_port chooses another", error)
+        log.critical("%s; gateway.host and port or telemetry.metrics_host and metrics_port say where", error)
         return FAILED
     except Exception:
         log.critical("ended by an error that nothing was prepared for", exc_info=True)

@@ -11,7 +11,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ...application.cause_log import CauseLog
-from ...application.errors import Revoked
+from ...application.errors import Revoked, SinkMisconfigured, SinkUnavailable
 from ...application.turnstile import Turnstile
 from ...domain.origins import Origins
 from ...domain.problem import Problem
@@ -72,6 +72,8 @@ class GatewayApp:
             problem = problem_of(error)
             if problem is UNEXPECTED:
                 self._tell(error)
+            elif isinstance(error, SinkUnavailable | SinkMisconfigured):
+                self._causes.say("store", logging.WARNING, f"requests are answered with 503: {error}")
             more = _header_lines(error.headers) if isinstance(error, HTTPException) else []
             await send_problem(send, problem, [*self._origins.cors(headers), *more])
 

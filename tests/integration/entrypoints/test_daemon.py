@@ -167,7 +167,7 @@ def test_a_port_that_is_taken_is_one_sentence(settings: dict[str, str]) -> None:
             code = bridge.exit_code()
 
     assert code == 1
-    mend = "gateway.port or telemetry.metrics_port chooses another"
+    mend = "gateway.host and port or telemetry.metrics_host and metrics_port say where"
     assert f"cannot listen on 127.0.0.1:{port}: Address already in use; {mend}" in bridge.lines[-1]
     assert "Traceback" not in bridge.output()
 

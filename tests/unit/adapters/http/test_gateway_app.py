@@ -221,6 +221,17 @@ async def test_without_authentication_only_this_machine_and_pages_of_its_own_are
     assert answer.status == (204 if (status, method) == (200, "OPTIONS") else status)
 
 
+async def test_that_the_store_refuses_what_requests_need_is_said_once(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.visitors.wrong = SinkMisconfigured("rights", "NOPERM")
+
+    for _ in range(10):
+        await site.ask("/position")
+
+    assert caplog.messages == ["requests are answered with 503: the sink refuses us (rights): NOPERM"]
+
+
 @pytest.mark.parametrize("ready", [True, False])
 async def test_probes_are_told_without_reasons(site: Site, ready: bool) -> None:
     site.ready = ready
