@@ -21,7 +21,10 @@ def allow_connections(wanted: int) -> int:
     else:
         target = max(soft, min(hard, needed))
     if target != soft:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
+        except (ValueError, OSError):  # a sandbox, such as systemd's `SystemCallFilter=~@resources`
+            target = soft
     room = target - RESERVED
     if wanted > room:
         log.warning(

@@ -115,3 +115,20 @@ def test_too_few_descriptors_are_told(
     assert limits == [(2000 + RESERVED, 4096), (4096, 4096)]
     (warning,) = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert "gateway.max_connections = 20000" in warning.message
+
+
+def test_a_sandbox_that_lets_no_limit_be_raised_is_told_and_no_end(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(_number: int, _limits: tuple[int, int]) -> None:
+        raise ValueError("not allowed to raise maximum limit")
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 65_536))
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+
+    room = allow_connections(20_000)
+
+    assert room == 1024 - RESERVED
+    assert caplog.messages == [
+        f"the limit of open files (1024) leaves room for {room} of gateway.max_connections = 20000"
+    ]
