@@ -13,6 +13,9 @@ COOKIE: Final = "__Host-eventbridge"
 TICKET: Final = "ticket"
 """The query parameter of a one-time ticket."""
 
+TICKET_SECONDS: Final = 30
+"""A ticket's life (DELIVERY.md 3)."""
+
 _TOKEN: Final = re.compile(rb"[A-Za-z0-9._~+/-]+=*")  # token68 of RFC 9110, section 11.2
 _TICKET: Final = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 

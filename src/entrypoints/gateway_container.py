@@ -68,7 +68,7 @@ class NoKeys:
 def _tokens(settings: Settings, clock: Clock, causes: CauseLog) -> JwtTokens | NoKeys:
     if settings.gateway.auth == "none":
         return NoKeys()
-    return JwtTokens.build(gateway_settings.jwt_settings(settings), clock, causes)
+    return JwtTokens.build(gateway_settings.jwt_settings(settings.gateway), clock, causes)
 
 
 def _identities(

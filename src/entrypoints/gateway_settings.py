@@ -1,14 +1,15 @@
-"""From the operator's settings to the values that the gateway's parts take."""
+"""From the operator's settings to the values that the gateway's parts take; says what is wrong in them."""
+
+from collections.abc import Iterator
 
 from ..adapters.http.sse_endpoint import StreamServing
 from ..adapters.jwt.keys import UnusableKey, key_of
 from ..adapters.jwt.settings import JwtSettings
 from ..application.admission import AdmissionLimits
 from ..application.live_hub import HubSettings
-from ..domain.client_address import trusted_networks
-from ..domain.origins import Origins
-from .setting_checks import gateway_contradictions
-from .settings import Settings
+from ..domain.client_address import InvalidNetwork, is_loopback_host, trusted_networks
+from ..domain.origins import InvalidOrigin, Origins
+from .settings import GatewayGroup, Settings
 from .settings_errors import Mistake, WrongSettings
 from .settings_loading import LoadedSettings
 
@@ -26,7 +27,7 @@ def check_gateway(loaded: LoadedSettings) -> None:
 
 
 def _unusable_key(settings: Settings) -> list[tuple[str, str]]:
-    wanted = jwt_settings(settings)
+    wanted = jwt_settings(settings.gateway)
     if settings.gateway.auth == "none" or wanted.key is None:
         return []
     try:
@@ -36,9 +37,36 @@ def _unusable_key(settings: Settings) -> list[tuple[str, str]]:
     return []
 
 
-def jwt_settings(settings: Settings) -> JwtSettings:
+def gateway_contradictions(gateway: GatewayGroup) -> list[tuple[str, str]]:
+    """What the gateway lacks before it can serve, as (field, rule); the bridge does not ask."""
+    return [*_identity_contradictions(gateway), *_address_contradictions(gateway)]
+
+
+def _identity_contradictions(gateway: GatewayGroup) -> Iterator[tuple[str, str]]:
+    if gateway.auth == "none":
+        if not is_loopback_host(gateway.host):
+            yield (
+                "auth",
+                "none lets anybody read any user's events: only with gateway.host on this machine "
+                "(127.0.0.1, ::1 or localhost)",
+            )
+        return
+    yield from jwt_settings(gateway).contradictions()
+
+
+def _address_contradictions(gateway: GatewayGroup) -> Iterator[tuple[str, str]]:
+    try:
+        Origins.parse(gateway.cors_origins)
+    except InvalidOrigin as error:
+        yield "cors_origins", str(error)
+    try:
+        trusted_networks(gateway.trusted_proxies)
+    except InvalidNetwork as error:
+        yield "trusted_proxies", str(error)
+
+
+def jwt_settings(gateway: GatewayGroup) -> JwtSettings:
     """What a good token looks like."""
-    gateway = settings.gateway
     return JwtSettings(
         audience=gateway.jwt_audience or "",
         algorithms=gateway.jwt_algorithms,

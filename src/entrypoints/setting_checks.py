@@ -3,21 +3,16 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from ..adapters.jwt.settings import JwtSettings
 from ..adapters.redis.settings import Address
-from ..domain.client_address import InvalidNetwork, is_loopback_host, trusted_networks
-from ..domain.origins import InvalidOrigin, Origins
+from ..domain.origins import is_secure_url
 from ..domain.white_list import PatternError, WhiteList
 from .settings_errors import Inconsistent
 
 if TYPE_CHECKING:
-    from .settings import BreakerGroup, GatewayGroup, KafkaGroup
-
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+    from .settings import BreakerGroup, KafkaGroup
 
 
 def kafka_contradictions(kafka: "KafkaGroup") -> list[tuple[str, str]]:
@@ -42,11 +37,11 @@ def _login_contradictions(kafka: "KafkaGroup") -> Iterator[tuple[str, str]]:
             f"would send the secret of {mechanism} unencrypted; set SASL_SSL, "
             "or kafka.sasl_allow_plaintext_password=true",
         )
-    url = urlsplit(kafka.sasl_oauth_token_url or "https://")
-    if url.scheme != "https" and not (url.scheme == "http" and url.hostname in _LOOPBACK):
-        yield "sasl_oauth_token_url", "must begin with https://"
-    if "@" in url.netloc:
-        yield "sasl_oauth_token_url", "must hold no password; that is kafka.sasl_oauth_client_secret"
+    if kafka.sasl_oauth_token_url is not None and not is_secure_url(kafka.sasl_oauth_token_url):
+        yield (
+            "sasl_oauth_token_url",
+            "must begin with https://, and hold no password; that is kafka.sasl_oauth_client_secret",
+        )
 
 
 def _needed_for_login(kafka: "KafkaGroup") -> Sequence[str]:
@@ -75,41 +70,6 @@ def breaker_contradictions(breaker: "BreakerGroup") -> list[tuple[str, str]]:
     if breaker.probe_interval_max_seconds < breaker.probe_interval_seconds:
         return [("probe_interval_max_seconds", "must not be less than breaker.probe_interval_seconds")]
     return []
-
-
-def gateway_contradictions(gateway: "GatewayGroup") -> list[tuple[str, str]]:
-    """What the gateway lacks before it can serve, as (field, rule); the bridge does not ask."""
-    return [*_identity_contradictions(gateway), *_address_contradictions(gateway)]
-
-
-def _identity_contradictions(gateway: "GatewayGroup") -> Iterator[tuple[str, str]]:
-    if gateway.auth == "none":
-        if not is_loopback_host(gateway.host):
-            yield (
-                "auth",
-                "none lets anybody read any user's events: only with gateway.host on this machine "
-                "(127.0.0.1, ::1 or localhost)",
-            )
-        return
-    key = None if gateway.jwt_key is None else gateway.jwt_key.get_secret_value()
-    yield from JwtSettings(
-        audience=gateway.jwt_audience or "",
-        algorithms=gateway.jwt_algorithms,
-        key=key,
-        jwks_url=gateway.jwks_url,
-        issuer=gateway.jwt_issuer,
-    ).contradictions()
-
-
-def _address_contradictions(gateway: "GatewayGroup") -> Iterator[tuple[str, str]]:
-    try:
-        Origins.parse(gateway.cors_origins)
-    except InvalidOrigin as error:
-        yield "cors_origins", str(error)
-    try:
-        trusted_networks(gateway.trusted_proxies)
-    except InvalidNetwork as error:
-        yield "trusted_proxies", str(error)
 
 
 def allowed_patterns(patterns: Sequence[str]) -> Sequence[str]:

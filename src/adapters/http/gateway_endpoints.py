@@ -1,21 +1,18 @@
 """The gateway's short answers: where a stream is, a one-time ticket, and whether the process serves."""
 
 from collections.abc import Callable, Mapping
-from typing import Final
 
 import msgspec
 from starlette.types import Receive, Scope, Send
 
 from ...application.gateway_ports import EventFeed, Identity, Tickets
 from ...domain.continuity import fresh_start
+from ...domain.credentials import TICKET_SECONDS
 from ...domain.origins import Origins
 from ...domain.request_parts import parse_query
 from ...domain.routing import user
 from .gateway_requests import Identities
 from .problem_documents import send_body, send_json
-
-TICKET_SECONDS: Final = 30
-"""A ticket's life (DELIVERY.md 3)."""
 
 
 class StreamEnd:

@@ -9,18 +9,17 @@ from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError, URLError
-from urllib.parse import quote_plus, urlencode, urlsplit
+from urllib.parse import quote_plus, urlencode
 from urllib.request import HTTPRedirectHandler, HTTPSHandler, Request, build_opener
 
 from aiokafka.abc import AbstractTokenProvider
 from aiokafka.errors import AuthenticationFailedError, KafkaConnectionError
 
 from ...application.errors import SourceMisconfigured
+from ...domain.origins import is_secure_url
 
 REFRESH_SHARE = 0.8
 """Of a token's life after which the next connection gets a new one."""
-
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class FileToken(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka is untyped
@@ -64,9 +63,10 @@ class TokenEndpoint:
     timeout_seconds: float = 5.0
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
-            raise SourceMisconfigured("insecure_login", "the token URL must begin with https://")
+        if not is_secure_url(self.url):
+            raise SourceMisconfigured(
+                "insecure_login", "the token URL must begin with https://, and hold no password"
+            )
 
     def ask(self) -> tuple[str, float]:
         """Fetch a token and its life in seconds; blocks. Raises aiokafka's errors, without secrets.

@@ -7,12 +7,10 @@ from typing import Final
 import msgspec
 
 from ...application.gateway_ports import Identity
+from ...domain.credentials import TICKET_SECONDS
 from . import keys
 from .link import Link
 from .server import ask
-
-TICKET_SECONDS: Final = 30
-"""A ticket's life."""
 
 _RANDOM_BYTES: Final = 32
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from eventbridge.entrypoints.setting_checks import gateway_contradictions
+from eventbridge.entrypoints.gateway_settings import gateway_contradictions
 from eventbridge.entrypoints.settings import GatewayGroup
 
 SECRET = "a-secret-that-both-sides-know-1234567890"
