@@ -167,9 +167,7 @@ async def test_what_a_read_finds_of_another_epoch_does_not_follow_what_came_live
         await shows(page, ["1", "2", "reset:epoch", "1", "3"])
 
 
-async def test_a_page_that_comes_after_a_change_of_epoch_that_nobody_told_joins_none_of_before() -> (
-    None
-):
+async def test_a_page_that_comes_after_a_change_of_epoch_that_nobody_told_joins_none_of_before() -> None:
     async with HubUnderTest().running() as world:
         earlier = await world.live_page()
         state = world.sink.snapshot(SHARD)
