@@ -10,7 +10,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ...domain.problem import BadRequest, Problem
 from ...domain.request_parts import header_values, one_value, parse_query
-from .problem_documents import send_body, send_json, send_problem
+from .problem_documents import send_problem
+from .whole_answers import send_body, send_json
 
 MOST_SENT: Final = 500
 """Events that one answer of `/demo/stage` tells of."""

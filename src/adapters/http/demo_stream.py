@@ -11,7 +11,7 @@ from ...domain.problem import BadRequest
 from ...domain.request_parts import one_value, parse_query
 from ...domain.routing import user
 from .gateway_requests import Identities
-from .problem_documents import send_json
+from .whole_answers import send_json
 
 MOST_TIMES: Final = 500
 """Entries that one answer of `/demo/times` tells of."""

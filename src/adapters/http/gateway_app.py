@@ -17,8 +17,9 @@ from ...domain.origins import Origins
 from ...domain.problem import Problem
 from .connection import ClientGone, sending
 from .gateway_requests import is_near
-from .problem_documents import UNEXPECTED, problem_of, send_empty, send_problem
+from .problem_documents import UNEXPECTED, problem_of, send_problem
 from .request_limits import TOO_LARGE, is_too_large
+from .whole_answers import send_empty
 
 _NOT_HERE: Final = Problem(403, "Without authentication only this machine is served, as localhost.")
 

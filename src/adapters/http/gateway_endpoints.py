@@ -12,7 +12,7 @@ from ...domain.origins import Origins
 from ...domain.request_parts import parse_query
 from ...domain.routing import user
 from .gateway_requests import Identities
-from .problem_documents import send_body, send_json
+from .whole_answers import send_body, send_json
 
 
 class StreamEnd:

@@ -1,9 +1,8 @@
-"""Answers that are whole at once: JSON, and the problem documents that errors become (RFC 9457)."""
+"""The problem documents that errors become (RFC 9457)."""
 
 from collections.abc import Sequence
 from typing import Final
 
-import msgspec
 from starlette.exceptions import HTTPException
 from starlette.types import Send
 
@@ -15,9 +14,7 @@ from ...application.errors import (
     Unauthorized,
 )
 from ...domain.problem import PROBLEM_MEDIA_TYPE, BadRequest, Problem
-
-HeaderLines = Sequence[tuple[bytes, bytes]]
-"""Name (lower case) and value of each header of an answer."""
+from .whole_answers import HeaderLines, send_body
 
 RETRY_AFTER_SECONDS: Final = 5
 """When to ask again for what Redis, or a key, was needed for."""
@@ -28,7 +25,6 @@ _DETAILS: Final = {
     404: "There is nothing here; /openapi.json lists what there is.",
     405: "This path does not take the method.",
 }
-
 
 _PROBLEMS: Final[Sequence[tuple[type[Exception] | tuple[type[Exception], ...], Problem]]] = (
     (KeysUnavailable, Problem(503, "Tokens cannot be verified yet; try again.")),
@@ -60,33 +56,3 @@ async def send_problem(send: Send, problem: Problem, headers: HeaderLines) -> No
     elif problem.status == 503:
         more.append((b"retry-after", str(RETRY_AFTER_SECONDS).encode()))
     await send_body(send, problem.status, PROBLEM_MEDIA_TYPE, problem.document(), (*headers, *more))
-
-
-async def send_json(send: Send, status: int, body: object, headers: HeaderLines) -> None:
-    """Answer with a value as JSON."""
-    await send_body(send, status, "application/json", msgspec.json.encode(body), headers)
-
-
-async def send_body(send: Send, status: int, media_type: str, body: bytes, headers: HeaderLines) -> None:
-    """Answer with bytes that no cache keeps."""
-    await send(
-        {
-            "type": "http.response.start",
-            "status": status,
-            "headers": [
-                (b"content-type", media_type.encode()),
-                (b"content-length", str(len(body)).encode()),
-                (b"cache-control", b"no-store"),
-                (b"x-content-type-options", b"nosniff"),
-                *headers,
-            ],
-        }
-    )
-    await send({"type": "http.response.body", "body": body, "more_body": False})
-
-
-async def send_empty(send: Send, headers: HeaderLines) -> None:
-    """Answer 204: to a preflight, and to a page that is to stop asking."""
-    lines = [(b"cache-control", b"no-store"), *headers]
-    await send({"type": "http.response.start", "status": 204, "headers": lines})
-    await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from eventbridge.adapters.http.demo_page import SentEvent, StageAction, StageUser, demo_page_routes
 from eventbridge.adapters.http.embedded_server import EmbeddedServer
 from eventbridge.adapters.http.gateway_app import GatewayApp, gateway_routes
-from eventbridge.adapters.http.problem_documents import send_json
+from eventbridge.adapters.http.whole_answers import send_json
 from eventbridge.adapters.system_clock import SystemClock
 from eventbridge.application.cause_log import CauseLog
 from eventbridge.domain.origins import Origins
