@@ -28,6 +28,7 @@ from eventbridge.entrypoints.settings import Settings
 from tests.integration.entrypoints.processes import LIMIT_SECONDS
 from tests.integration.gateway.running import AUDIENCE, KEY, bearer, new_user, running_gateway, token
 from tests.integration.gateway.sse_client import answer_of, open_page
+from tests.servers import Certificates, RedisServer
 from tests.servers.hostile import REDIS, WEB, Answer, HostileServer, refuse_login_to_kafka
 from tests.servers.process import free_port
 from tests.unit.adapters.jwt.issuer import raw_token
@@ -104,6 +105,28 @@ def test_no_password_of_redis_is_repeated_whatever_answers(
     assert "waiting for Redis at" in programs
 
 
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+def test_no_password_is_repeated_when_redis_refuses_it(
+    tls: bool,
+    said: Said,
+    caplog: pytest.LogCaptureFixture,
+    redis_server: Callable[..., RedisServer],
+    certificates: Certificates,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    server = redis_server(requirepass="hunter2-itself", **({"tls": certificates} if tls else {}))
+    told = ""
+    # Over TLS nobody vouches for the server's certificate.
+    for url in (server.url_for(user="u", password=ESCAPED), server.url_for(password=ESCAPED), server.url):
+        told += said({"REDIS__URL": url, "REDIS__TIMEOUT_SECONDS": "1"}, *COMMANDS)
+        settings = settings_with(redis={"url": url, "timeout_seconds": 1})
+        told += asyncio.run(told_by_programs(settings, "Redis at"))
+        told += logged(caplog, settings)
+
+    assert [part for part in PARTS if part in told] == []
+    assert told.count("certificate" if tls else "authentication") > 10
+
+
 LOGINS: dict[str, dict[str, str]] = {
     "PLAIN": {"sasl_mechanism": "PLAIN", "sasl_username": "u", "sasl_password": SECRET},
     "OAUTHBEARER": {"sasl_mechanism": "OAUTHBEARER"},
@@ -111,30 +134,69 @@ LOGINS: dict[str, dict[str, str]] = {
 
 
 @pytest.mark.parametrize("login", LOGINS.values(), ids=LOGINS.keys())
-@pytest.mark.parametrize("answer", [refuse_login_to_kafka, REDIS["an echo"], REDIS["nothing"]])
+@pytest.mark.parametrize(
+    "broker",
+    [
+        ("SASL_PLAINTEXT", refuse_login_to_kafka),
+        ("SASL_PLAINTEXT", REDIS["an echo"]),
+        ("SASL_PLAINTEXT", REDIS["nothing"]),
+        ("SASL_SSL", REDIS["an echo"]),
+    ],
+)
 def test_no_secret_of_kafka_is_repeated_whatever_answers(
-    answer: Answer, login: dict[str, str], said: Said, caplog: pytest.LogCaptureFixture, tmp_path: Path
+    broker: tuple[str, Answer],
+    login: dict[str, str],
+    said: Said,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
 ) -> None:
     caplog.set_level(logging.DEBUG)
     token = tmp_path / "token"
     token.write_text("hunter2-planted")
+    protocol, answer = broker
     with HostileServer(answer) as server:
         kafka = {
             **login,
             "bootstrap_servers": f"127.0.0.1:{server.port}",
-            "security_protocol": "SASL_PLAINTEXT",
+            "security_protocol": protocol,
             "sasl_allow_plaintext_password": "true",
             "sasl_oauth_token_file": str(token),
         }
-        variables = {f"KAFKA__{name.upper()}": value for name, value in kafka.items()}
-        absent = {"REDIS__URL": "redis://127.0.0.1:1"}
-        commands = said(variables | absent, ("check",), ("produce", "--count", "1"))
-        settings = settings_with(kafka=kafka, redis={"url": "redis://127.0.0.1:1"})
-        programs = asyncio.run(told_by_programs(settings, "Kafka at"))
+        everything = told_of_kafka(kafka, said, caplog)
 
-    everything = commands + programs + logged(caplog, settings)
     assert [part for part in PARTS if part in everything] == []
-    assert "waiting for Kafka at" in programs
+    assert "waiting for Kafka at" in everything
+
+
+@pytest.mark.parametrize("kind", WEB)
+def test_no_secret_of_a_client_is_repeated_whatever_its_token_endpoint_answers(
+    kind: str, said: Said, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with HostileServer(refuse_login_to_kafka) as broker, HostileServer(WEB[kind]) as endpoint:
+        kafka = {
+            "sasl_mechanism": "OAUTHBEARER",
+            "sasl_oauth_token_url": f"http://127.0.0.1:{endpoint.port}/planted?key=planted",
+            "sasl_oauth_client_id": "u",
+            "sasl_oauth_client_secret": SECRET,
+            "bootstrap_servers": f"127.0.0.1:{broker.port}",
+            "security_protocol": "SASL_PLAINTEXT",
+            "sasl_allow_plaintext_password": "true",
+        }
+        everything = told_of_kafka(kafka, said, caplog)
+
+    assert [part for part in PARTS if part in everything] == []
+    assert "the token endpoint" in everything
+
+
+def told_of_kafka(kafka: Mapping[str, str], said: Said, caplog: pytest.LogCaptureFixture) -> str:
+    """All that commands, programs and logs say of a Kafka that cannot be logged in to."""
+    absent = "redis://127.0.0.1:1"
+    variables = {f"KAFKA__{name.upper()}": value for name, value in kafka.items()}
+    commands = said(variables | {"REDIS__URL": absent}, ("check",), ("produce", "--count", "1"))
+    settings = settings_with(kafka=kafka, redis={"url": absent})
+    programs = asyncio.run(told_by_programs(settings, "Kafka at"))
+    return commands + programs + logged(caplog, settings)
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
