@@ -45,8 +45,9 @@ STREAM_HEADERS: Final = (
 )
 """No `connection`, which HTTP/2 forbids. The third keeps nginx from buffering."""
 
-_SPREAD_SECONDS: Final = 1.0
-"""Pages that waited for the store ask it within this time, not all at once."""
+_SPREAD_SECONDS: Final = (1.0, 10.0)
+"""Pages that waited for the store ask it within this time, not all at once; after each time in vain within twice
+as much, up to the second."""
 
 _UNPARSABLE: Final = "?"
 """Stands for a cursor that is none."""
@@ -236,6 +237,7 @@ class SseEndpoint:
             return None
         except (SinkUnavailable, SinkMisconfigured):
             since = self._clock.now_ms()
+        spread, longest = _SPREAD_SECONDS
         stale = False
         stale_at = self._clock.monotonic() + self._serving.stale_after_seconds
         await answer.write(frames.opening(self._streams.retry_ms()))
@@ -253,10 +255,11 @@ class SseEndpoint:
                 continue
             if self._streams.draining:
                 return None
-            await asyncio.sleep(random.uniform(0, _SPREAD_SECONDS))  # noqa: S311 - spreads load
+            await asyncio.sleep(random.uniform(0, spread))  # noqa: S311 - spreads load
             try:
                 identity = await self._identities.identify(headers, query)
             except (SinkUnavailable, SinkMisconfigured):
+                spread = min(2 * spread, longest)
                 continue
             except (Unauthorized, ForbiddenOrigin, Revoked):
                 return None

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 from collections.abc import AsyncIterator, Awaitable
 
 import pytest
@@ -13,7 +14,7 @@ from eventbridge.adapters.telemetry.gateway_metrics import GatewayMetrics
 from eventbridge.application.admission import Admission, AdmissionLimits
 from eventbridge.application.cause_log import CauseLog
 from eventbridge.application.comeback import Comeback
-from eventbridge.application.errors import SinkUnavailable
+from eventbridge.application.errors import SinkMisconfigured, SinkUnavailable
 from eventbridge.application.gateway_ports import Identity
 from eventbridge.application.open_streams import OpenStreams
 from eventbridge.domain.origins import Origins
@@ -29,13 +30,15 @@ class Desk:
         self.asked = asyncio.Event()
         self.answers = asyncio.Event()
         self.answers.set()
-        self.away = False
+        self.away = self.refuses = False
 
     async def identify(self, headers: Headers, query: Query) -> Identity:
         self.asked.set()
         await self.answers.wait()
         if self.away:
             raise SinkUnavailable("connection")
+        if self.refuses:
+            raise SinkMisconfigured("rights")
         return Identity(ANN, 4_000_000_000, None)
 
     async def look(self) -> None:
@@ -152,6 +155,30 @@ async def test_heartbeats_come_while_redis_is_away_also_before_that_counts_as_st
     await eventually(lambda: visit.body.count(b": hb\n\n") > 1)
 
     assert b"event: stale" not in visit.body
+    visit.gone.set()
+    await served
+    await endpoint.comeback.close()
+
+
+async def test_who_it_is_is_asked_ever_more_seldom_where_the_store_answers_everything_else(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a right is missing: thousands of pages that wait would else ask without end, each every second."""
+    spreads: list[float] = []
+
+    def least(lowest: float, highest: float) -> float:
+        if lowest == 0:
+            spreads.append(highest)
+        return 0
+
+    monkeypatch.setattr(random, "uniform", least)
+    endpoint.desk.refuses = True
+    visit = Visit()
+    served = endpoint.serve(visit)
+
+    await eventually(lambda: len(spreads) >= 6)
+
+    assert spreads[:6] == [1, 2, 4, 8, 10, 10]
     visit.gone.set()
     await served
     await endpoint.comeback.close()
