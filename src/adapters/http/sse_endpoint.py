@@ -46,8 +46,8 @@ STREAM_HEADERS: Final = (
 """No `connection`, which HTTP/2 forbids. The third keeps nginx from buffering."""
 
 _SPREAD_SECONDS: Final = (1.0, 10.0)
-"""Pages that waited for the store ask it within this time, not all at once; after each time in vain within twice
-as much, up to the second."""
+"""Pages that waited for the store ask it within this time, not all at once; after each time in vain within
+twice as much, up to the second."""
 
 _UNPARSABLE: Final = "?"
 """Stands for a cursor that is none."""
