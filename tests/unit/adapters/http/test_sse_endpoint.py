@@ -163,7 +163,7 @@ async def test_heartbeats_come_while_redis_is_away_also_before_that_counts_as_st
 async def test_who_it_is_is_asked_ever_more_seldom_where_the_store_answers_everything_else(
     endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As where a right is missing: thousands of pages that wait would else ask without end, each every second."""
+    """As where a right is missing: else thousands of waiting pages would each ask about every second."""
     spreads: list[float] = []
 
     def least(lowest: float, highest: float) -> float:
