@@ -6,7 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Literal, TextIO
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 from ..adapters.telemetry.log_lines import RepeatedLibraryMessages, formatter
 
@@ -49,15 +49,18 @@ def configure_logging(
 
 
 def collector_secrets(environ: Mapping[str, str]) -> Iterator[str]:
-    """What the collector of traces is sent in headers, for whoever must keep it out of log lines.
+    """What the collector of traces is sent in headers and in its URL's query, for whoever must keep it out of
+    log lines.
 
-    However it is written: the SDK repeats what it cannot read.
+    However the headers are written: the SDK repeats what it cannot read.
     """
-    for name in ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"):
-        for header in environ.get(name, "").split(","):
+    for name in ("OTEL_EXPORTER_OTLP", "OTEL_EXPORTER_OTLP_TRACES"):
+        for header in environ.get(f"{name}_HEADERS", "").split(","):
             _, _, value = re.sub("[:=]", "=", header, count=1).partition("=")
             yield from (value or header).split()
             yield from unquote(value).split()
+        _, _, query = environ.get(f"{name}_ENDPOINT", "").partition("?")
+        yield from (value for _, value in parse_qsl(query))
 
 
 def configure_tracing(environ: Mapping[str, str]) -> "OtlpTraces | None":

@@ -10,10 +10,11 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind, StatusCode
 
+from eventbridge.adapters.telemetry.masking import Masking
 from eventbridge.adapters.telemetry.tracing import MAX_LINKS, OpenTelemetryTracing
 from eventbridge.application.ports import Record, Tracing
 from eventbridge.domain.delivery import Partition
-from eventbridge.entrypoints.telemetry import configure_tracing
+from eventbridge.entrypoints.telemetry import collector_secrets, configure_tracing
 from tests.servers.collector import Collector, running_collector
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -167,7 +168,7 @@ def test_tracing_is_off_unless_a_collector_is_named(environ: dict[str, str]) -> 
 def test_tracing_that_is_off_does_not_import_the_sdk() -> None:
     program = (
         "import sys\n"
-        "from eventbridge.entrypoints.telemetry import configure_tracing\n"
+        "from eventbridge.entrypoints.telemetry import collector_secrets, configure_tracing\n"
         "assert configure_tracing({}) is None\n"
         "print([name for name in sys.modules if name.startswith('opentelemetry')])\n"
     )
@@ -211,3 +212,23 @@ async def test_closing_waits_no_longer_than_it_may_for_a_collector_that_does_not
     sent = await traces.close(timeout_seconds=0.2)
 
     assert not sent
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("HEADERS", "authorization=Bearer%20hunter2", "authorization: Bearer hunter2"),
+        ("HEADERS", "a=b,x-team: hunter2", "Header format invalid! x-team: hunter2"),
+        ("HEADERS", "hunter2", "Header format invalid! hunter2"),
+        ("TRACES_HEADERS", "x-team=hunter2%2F%20", "refused: {'x-team': 'hunter2/ '}"),
+        ("ENDPOINT", "https://otel.example/?a=b&key=hunter2%2F", "with url: /v1/traces?a=b&key=hunter2%2F"),
+        ("TRACES_ENDPOINT", "https://otel.example/traces?key=hunter2", "with url: /traces?key=hunter2"),
+    ],
+)
+def test_what_the_collector_is_sent_is_kept_out_of_lines(variable: str, value: str, said: str) -> None:
+    secrets = collector_secrets({f"OTEL_EXPORTER_OTLP_{variable}": value})
+
+    shown = Masking(secrets).text(said)
+
+    assert "hunter2" not in shown
+    assert shown.split()[0] == said.split(maxsplit=1)[0].replace("hunter2", "***")
