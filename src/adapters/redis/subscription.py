@@ -23,6 +23,9 @@ _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 1.0
 """Seconds between attempts to connect, before jitter takes up to half of it away."""
 
+QUIET_SECONDS: Final = 10.0
+"""After the log was told of a cut: a connection that breaks again and again must not fill it."""
+
 N = TypeVar("N")
 
 
@@ -56,6 +59,9 @@ class Subscription(Generic[N]):
         self._changed = asyncio.Event()
         self._hear: Hear[N] = _to_nobody
         self._failures = 0
+        self._told = False
+        """Whether the log says that it is cut."""
+        self._told_at = float("-inf")
 
     def watch(self, channel: str) -> None:
         """Be interested in a channel; counted."""
@@ -144,7 +150,9 @@ class Subscription(Generic[N]):
             self._changed.set()
 
     async def _recover(self, error: Exception) -> None:
-        if not self._failures:
+        now = asyncio.get_running_loop().time()
+        if not self._told and now >= self._told_at + QUIET_SECONDS:
+            self._told, self._told_at = True, now
             unforeseen = None if isinstance(error, EventBridgeError) else error
             log.warning("the subscription in Redis is cut and tried again: %s", error, exc_info=unforeseen)
         self._failures += 1
@@ -152,9 +160,10 @@ class Subscription(Generic[N]):
         await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads attempts
 
     def _on_confirmed(self, channel: str) -> None:
-        if self._failures:
+        self._failures = 0
+        if self._told:
+            self._told = False
             log.info("the subscription in Redis holds again")
-            self._failures = 0
         if channel in self._interest:
             self._hear(self._confirmed(channel))
 

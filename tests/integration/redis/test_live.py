@@ -10,7 +10,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from eventbridge.adapters.redis import keys, live_format
+from eventbridge.adapters.redis import keys, live_format, subscription
 from eventbridge.adapters.redis.settings import RedisSettings
 from eventbridge.adapters.redis.sse_service import RedisSSEService
 from eventbridge.application.gateway_ports import EpochChanged, LiveCopies, LiveCopy, Subscribed
@@ -148,8 +148,10 @@ async def test_interest_that_comes_and_goes_quickly_ends_as_it_was_said_last(ser
 
 
 async def test_a_subscription_that_is_killed_again_and_again_is_confirmed_again_each_time(
-    server: RedisServer,
+    server: RedisServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """And fills no log."""
+    monkeypatch.setattr(subscription, "QUIET_SECONDS", 3600)
     async with feeding(server.url, shards=2) as feed, Heard(feed.live) as heard:
         await feed.watch(0)
         await feed.watch(1)
@@ -167,6 +169,8 @@ async def test_a_subscription_that_is_killed_again_and_again_is_confirmed_again_
         left = str(server.command("CLIENT", "LIST")).count("name=eventbridge")
 
     assert left == 1
+    (line,) = [each for each in caplog.messages if "subscription" in each]
+    assert line.startswith("the subscription in Redis is cut and tried again")
 
 
 async def test_whatever_is_published_while_connections_are_killed_is_heard_or_followed_by_a_confirmation(
