@@ -117,9 +117,25 @@ class Channel:
         return self._forgotten + len(self._copies or ())
 
     def heard(self, epoch: str, copy: LiveCopy) -> bool:
-        """Take a live copy; False where the stream has to be read for it."""
+        """Take a live copy; False where the stream has to be read for it.
+
+        Almost every copy is the cursor's successor by its own word (`Link.NEXT`). That is told by comparing
+        texts, and then nothing is made of it but its frame.
+        """
+        _, identity, prev, timestamp, traceparent, event, data = copy
         try:
-            return self._passed_on(epoch, copy) or self._considered(epoch, _entry(copy))
+            if (
+                prev == self._last
+                and epoch == self._epoch
+                and self._copies is None
+                and (self._tracing is None or not traceparent)
+                and _plain_id(identity)
+            ):
+                self._send(epoch, ((identity, event, data),), (int(timestamp),))
+                self._last = identity
+                self._ahead = True
+                return True
+            return self._considered(epoch, _entry(copy))
         except ValueError:
             return False  # the script writes no such texts; what the stream holds is found by reading
 
@@ -169,23 +185,6 @@ class Channel:
             if page.live and page.stale_since:
                 since, page.stale_since = page.stale_since, 0
                 self.say(frames.fresh(since), page)
-
-    def _passed_on(self, epoch: str, copy: LiveCopy) -> bool:
-        """Send a copy that is the cursor's successor by its own word (`Link.NEXT`), as almost all are: told
-        by comparing texts, and nothing is made of it but its frame."""
-        _, identity, prev, timestamp, traceparent, event, data = copy
-        if (
-            prev != self._last
-            or epoch != self._epoch
-            or self._copies is not None
-            or (traceparent and self._tracing is not None)
-            or _plain_id(identity) is None
-        ):
-            return False
-        self._send(epoch, ((identity, event, data),), (int(timestamp),))
-        self._last = identity
-        self._ahead = True
-        return True
 
     def _considered(self, epoch: str, entry: FeedEntry) -> bool:
         """Do whatever a copy asks for."""

@@ -30,6 +30,9 @@ def retry(milliseconds: int) -> bytes:
 
 def entries(epoch: str, found: Sequence[Shown], *, named: bool) -> bytes:
     """Return entries in one piece; without `named` they carry no `event:` line (pages: `message`)."""
+    if len(found) == 1:
+        identity, event, data = found[0]
+        return wire_format.entry(epoch, identity, event if named else "", data)
     return b"".join(
         [wire_format.entry(epoch, identity, event if named else "", data) for identity, event, data in found]
     )

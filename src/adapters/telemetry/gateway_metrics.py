@@ -23,7 +23,8 @@ class GatewayMetrics(Collector):
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self._open = 0
-        self._told: list[tuple[Sequence[int | None], int]] = []
+        self._ages: list[int] = []
+        """Of events that were handed to sockets and are not counted yet, in ms."""
         self._connections = Gauge("eventbridge_gateway_connections", "Streams that are open.")
         self._deliveries = Counter("eventbridge_gateway_deliveries", "Events handed to sockets.")
         self._resumes = Counter(
@@ -65,9 +66,18 @@ class GatewayMetrics(Collector):
         self._refusals.add(1, reason)
 
     def delivered(self, timestamps: Sequence[int | None], now_ms: int) -> None:
-        """Events were handed to the socket; counted a little later, together with others."""
-        self._told.append((timestamps, now_ms))
-        if len(self._told) == _AT_ONCE:
+        """Events were handed to the socket; counted a little later, together with others.
+
+        A clock that runs behind the producers' shows an age of 0; events without a timestamp are counted
+        and have no age.
+        """
+        ages = self._ages
+        for at in timestamps:
+            if at is None or at < 0:
+                self._deliveries.add(1)
+            else:
+                ages.append(now_ms - at)
+        if len(ages) >= _AT_ONCE:
             self._count_deliveries()
 
     def failed_open(self, limit: str) -> None:
@@ -90,16 +100,6 @@ class GatewayMetrics(Collector):
             yield series.family()
 
     def _count_deliveries(self) -> None:
-        """A clock that runs behind the producers' shows an age of 0; events without a timestamp are counted
-        and have no age.
-        """
-        told, self._told = self._told, []
-        self._deliveries.add(sum(len(timestamps) for timestamps, _ in told))
-        self._age.observe_many(
-            [
-                (now_ms - at) / 1000 if at < now_ms else 0.0
-                for timestamps, now_ms in told
-                for at in timestamps
-                if at is not None and at >= 0
-            ]
-        )
+        ages, self._ages = self._ages, []
+        self._deliveries.add(len(ages))
+        self._age.observe_many([age / 1000 if age > 0 else 0.0 for age in ages])
