@@ -315,6 +315,62 @@ async def test_a_page_over_its_bytes_is_closed() -> None:
         assert world.telemetry.ends == {"slow": 1}
 
 
+async def test_a_page_that_gets_events_gets_a_heartbeat_only_once_it_was_quiet_for_the_interval() -> None:
+    async with HubUnderTest(heartbeat_seconds=15).running() as world:
+        page = await world.live_page()
+
+        for number in range(1, 6):
+            await world.publish(1)
+            await shows(page, numbers(1, number))
+            world.turn(12)
+        await pause(5)
+        assert b": hb" not in page.received
+        world.turn(3)
+        await pause(5)
+
+        assert page.received.count(b": hb") == 1
+
+
+async def test_events_for_others_are_no_sign_of_life_to_a_page_that_catches_up() -> None:
+    async with HubUnderTest(heartbeat_seconds=15).running() as world:
+        after = await world.publish(1)
+        await world.publish(1)
+        live = await world.live_page()
+        world.feed.hold()
+        late = world.page(after=after)
+
+        for number in (3, 4):
+            await world.publish(1)
+            await shows(live, numbers(3, number))
+            world.turn(10)
+        await pause(5)
+
+        assert b": hb" in late.received
+        world.feed.release()
+        await shows(late, numbers(2, 4))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"id": "no id"}, {"id": "1-1\ndata: x"}, {"id": "99999999999999999999-1"}, {"timestamp": "soon"}],
+)
+async def test_a_live_copy_that_cannot_be_read_costs_a_read_and_no_event(damage: dict[str, str]) -> None:
+    async with HubUnderTest().running() as world:
+        page = await world.live_page()
+        await world.publish(1)
+        await shows(page, ["1"])
+        world.feed.lose_next_live()
+        await world.publish(1)
+        (_, [copy]) = (found.copies for found in copies(world))
+
+        world.feed.say(LiveCopies(world.epoch(SHARD) or "", [copy._replace(**damage)]))
+
+        await shows(page, numbers(1, 2))
+        await world.publish(1)
+        await shows(page, numbers(1, 3))
+        assert world.telemetry.resumes == {}
+
+
 async def test_while_the_store_is_away_pages_get_heartbeats_then_stale_and_fresh_once_they_have_all() -> None:
     async with HubUnderTest(heartbeat_seconds=5, stale_after_seconds=10).running() as world:
         pages = [await world.live_page(ANN), await world.live_page(BEN)]
