@@ -26,7 +26,12 @@ class Follower(Protocol):
     named: bool
     live: bool
     """It has got everything up to the channel's cursor, and gets what follows from the channel."""
+    cursor: StreamCursor | None
+    """Where it is while it catches up."""
     stale_since: int
+
+    def catch_up(self) -> None:
+        """Leave the channel's cursor, and come to the stream's end from one's own."""
 
     def close(self, reason: str) -> None:
         """End the stream."""
@@ -166,6 +171,14 @@ class Channel:
         pages = self._send(cursor.position.epoch, [entry.shown for entry in entries], times)
         if trace is not None:
             trace.end(pages)
+
+    def disband(self) -> None:
+        """Let each page catch up by itself: what is missing is too much for all at once, or a reset."""
+        cursor, self.cursor = self.cursor, None
+        for page in tuple(self.followers):
+            if page.live:
+                page.cursor = cursor
+                page.catch_up()
 
     def say(self, chunk: bytes, page: Follower) -> None:
         """Write something that is no event."""

@@ -51,10 +51,11 @@ class ShardWatch:
         return True
 
     def worked(self) -> bool:
-        """The shard was reached; True where that is news."""
+        """The shard was reached; True where that is news: then its streams are to be checked."""
         if self.failing_since is None:
             return False
         self.failing_since = None
+        self.check_at = 0.0
         self.stale_since = 0
         self.available.set()
         return True

@@ -6,7 +6,7 @@ from ..adapters.http.sse_endpoint import StreamServing
 from ..adapters.jwt.keys import UnusableKey, key_of
 from ..adapters.jwt.settings import JwtSettings
 from ..application.admission import AdmissionLimits
-from ..application.live_hub import HubSettings
+from ..application.hub_settings import HubSettings
 from ..domain.client_address import InvalidNetwork, is_loopback_host, trusted_networks
 from ..domain.origins import InvalidOrigin, Origins
 from .settings import GatewayGroup, Settings

@@ -12,7 +12,8 @@ from typing import Any, Self
 
 from eventbridge.adapters.memory import ManualClock, MemoryEventFeed, MemoryEventSink
 from eventbridge.application.gateway_ports import DeliveryTracing
-from eventbridge.application.live_hub import TURN_SECONDS, HubSettings, LiveHub
+from eventbridge.application.hub_settings import HubSettings
+from eventbridge.application.live_hub import TURN_SECONDS, LiveHub
 from eventbridge.application.mailbox import Mailbox
 from eventbridge.application.stream_session import StreamStart
 from eventbridge.domain.delivery import Batch, Mark, Partition
