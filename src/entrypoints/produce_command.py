@@ -1,5 +1,6 @@
 """`eventbridge produce`: sample events, or envelopes of one's own, into the topic."""
 
+import secrets
 from typing import TYPE_CHECKING, BinaryIO
 
 import click
@@ -18,7 +19,7 @@ _SAMPLE_RATE = 5.0
 @click.option(
     "--sessions", type=click.IntRange(min=1), default=1, show_default=True, help="Open sessions of each."
 )
-@click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same events.")
+@click.option("--seed", type=int, help="The same seed gives the same events; not given: others each time.")
 @click.option(
     "--rate",
     type=click.FloatRange(min=0),
@@ -33,7 +34,7 @@ def command(
     file: BinaryIO | None,
     users: int,
     sessions: int,
-    seed: int,
+    seed: int | None,
     rate: float | None,
     count: int | None,
     topic: str | None,
@@ -51,6 +52,8 @@ def command(
     from .sample_events import sample_users  # noqa: PLC0415
 
     progress = produce.Progress(topic or loaded.settings.kafka.topics[0])
+    if seed is None:
+        seed = secrets.randbits(32)
     if file is None:
         rate = _SAMPLE_RATE if rate is None else rate
         produce.announce(sample_users(users, seed))

@@ -200,14 +200,20 @@ async def test_without_a_stage_a_user_is_named_and_what_only_a_stage_knows_is_hi
     page = await profile.new_page()
     async with staged_demo(None) as (url, streams):
         await page.goto(url)
-        await page.get_by_role("textbox", name="User").fill(ADA)
+        user = page.get_by_role("textbox", name="User")
+        await user.fill("ada")
+        await page.keyboard.press("Enter")
+        refused = await user.evaluate("input => input.matches(':user-invalid') && !input.checkValidity()")
+        await user.fill(ADA)
         await page.keyboard.press("Enter")
         stream = await streams.next()
         stream.event(1)
 
         await expect(page.locator("#shown")).to_have_text("1")
 
+        assert refused
         assert stream.query["user"] == [ADA]
+        await expect(page.locator("#verdict")).to_have_text("0 repeated")
         for hidden in ("Produced", "Missing", "Circuit"):
             await expect(page.get_by_text(hidden, exact=True)).to_be_hidden()
 

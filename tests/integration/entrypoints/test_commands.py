@@ -187,6 +187,20 @@ def test_an_absent_server_is_a_sentence_and_exit_code_1(
     assert "Traceback" not in done.stderr
 
 
+def test_produce_plays_other_sessions_each_time_unless_a_seed_is_given() -> None:
+    """Else pages that count by the events' ids would see the second run's as repeats."""
+    absent = {"KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1"}
+
+    first, second, seeded, again = (
+        eventbridge("produce", "--users", "1", *seed, settings=absent).stderr.splitlines()[0]
+        for seed in ((), (), ("--seed", "1"), ("--seed", "1"))
+    )
+
+    assert first.startswith("eventbridge tail --user ")
+    assert first != second
+    assert seeded == again
+
+
 def test_produce_sends_the_lines_of_a_file_and_names_those_that_are_none(
     settings: dict[str, str], topic: str, kafka: SharedKafka
 ) -> None:

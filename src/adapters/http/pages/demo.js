@@ -142,11 +142,16 @@ function draw() {
     put(name, numbers[name]);
     at(name).className = numbers[name] ? (name === "resets" ? "told" : "some") : "zero";
   }
-  put("verdict", user ? `${numbers.missing} missing, ${numbers.repeated} repeated` : stage?.starting ?? "");
+  put("verdict", user ? verdict(numbers) : stage?.starting ?? "");
   at("verdict").classList.toggle("wrong", numbers.missing + numbers.repeated > 0);
   put("position", position ?? "–");
   put("reconnects", Math.max(0, reconnects));
   plot.draw();
+}
+
+// What is missing only a stage can tell.
+function verdict({ missing, repeated }) {
+  return staged === false ? `${repeated} repeated` : `${missing} missing, ${repeated} repeated`;
 }
 
 async function poll() {
