@@ -141,8 +141,8 @@ class Channel:
                 self._ahead = True
                 return True
             return self._considered(epoch, _entry(copy))
-        except ValueError:
-            return False  # the script writes no such texts; what the stream holds is found by reading
+        except (ValueError, TypeError):
+            return False  # the script writes no such copy; what the stream holds is found by reading
 
     def admit(self, page: Follower, cursor: StreamCursor, mark: int, read: Sequence[FeedEntry]) -> bool:
         """Let a page that has read up to its stream's end go on live; False: it has to read again.

@@ -92,7 +92,7 @@ async def test_an_epoch_that_changed_is_heard(server: RedisServer) -> None:
         b"",
         b"\xff\xff",
         b"\x93\x02\xa1a\xa1b",
-        msgspec.msgpack.encode([live_format.VERSION, EPOCH, "user:a", "1-0", "0-0", 1, "", "E", "1"]),
+        msgspec.msgpack.encode([live_format.VERSION, EPOCH, "user:a", "1-0", "0-0", 1.5, "", "E", "1"]),
     ],
 )
 async def test_a_message_that_cannot_be_read_is_passed_over(server: RedisServer, message: bytes) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from functools import partial
+from typing import Any
 
 import msgspec
 import pytest
@@ -352,9 +353,18 @@ async def test_events_for_others_are_no_sign_of_life_to_a_page_that_catches_up()
 
 @pytest.mark.parametrize(
     "damage",
-    [{"id": "no id"}, {"id": "1-1\ndata: x"}, {"id": "99999999999999999999-1"}, {"timestamp": "soon"}],
+    [
+        {"id": "no id"},
+        {"id": "1-1\ndata: x"},
+        {"id": "99999999999999999999-1"},
+        {"timestamp": "soon"},
+        {"id": 7},
+        {"prev": 7},
+        {"event": 7},
+        {"data": 7},
+    ],
 )
-async def test_a_live_copy_that_cannot_be_read_costs_a_read_and_no_event(damage: dict[str, str]) -> None:
+async def test_a_live_copy_that_cannot_be_read_costs_a_read_and_no_event(damage: dict[str, Any]) -> None:
     async with HubUnderTest().running() as world:
         page = await world.live_page()
         await world.publish(1)

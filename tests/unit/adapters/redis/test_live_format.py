@@ -36,7 +36,7 @@ def test_noise_is_unreadable_or_a_message_but_no_other_error(noise: bytes) -> No
 
 @pytest.mark.parametrize(
     "parts",
-    [[], [1], [2, "epoch"], ["1", "epoch"], [1, 5], [1, "epoch", "target"], [1, "e", *[7] * 7], {1: 2}, 1],
+    [[], [1], [2, "epoch"], ["1", "epoch"], [1, 5], [1, "epoch", "target"], {1: 2}, 1],
 )
 def test_other_versions_and_shapes_are_unreadable(parts: object) -> None:
     with pytest.raises(UnreadableLiveMessage):
