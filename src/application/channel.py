@@ -128,21 +128,26 @@ class Channel:
         texts, and then nothing is made of it but its frame.
         """
         _, identity, prev, timestamp, traceparent, event, data = copy
+        shown = ((identity, event, data),)
         try:
-            if (
+            follows = (
                 prev == self._last
                 and epoch == self._epoch
                 and self._copies is None
                 and (self._tracing is None or not traceparent)
                 and _plain_id(identity)
-            ):
-                self._send(epoch, ((identity, event, data),), (int(timestamp),))
-                self._last = identity
-                self._ahead = True
-                return True
-            return self._considered(epoch, _entry(copy))
+            )
+            entry = None if follows else _entry(copy)
+            times = (int(timestamp),)
+            chunk = frames.entries(epoch, shown, named=True) if follows else b""
         except (ValueError, TypeError):
             return False  # the script writes no such copy; what the stream holds is found by reading
+        if entry is not None:
+            return self._considered(epoch, entry)
+        self._send(epoch, shown, times, chunk)
+        self._last = identity
+        self._ahead = True
+        return True
 
     def admit(self, page: Follower, cursor: StreamCursor, mark: int, read: Sequence[FeedEntry]) -> bool:
         """Let a page that has read up to its stream's end go on live; False: it has to read again.
@@ -213,12 +218,15 @@ class Channel:
             self.advance(self.cursor.sent(entry.id), [entry])
         return link is not Link.HOLE
 
-    def _send(self, epoch: str, shown: Sequence[frames.Shown], times: Sequence[int | None]) -> int:
-        """Write entries to the live pages; answers to how many."""
+    def _send(
+        self, epoch: str, shown: Sequence[frames.Shown], times: Sequence[int | None], named: bytes = b""
+    ) -> int:
+        """Write entries to the live pages, `named` being their frames where those are there already; answers
+        to how many."""
         if self._copies is None:
             self.spoke_at = self._beats.now
         pages = 0
-        named = plain = b""
+        plain = b""
         for page in tuple(self.followers):
             if not page.live:
                 continue

@@ -9,7 +9,7 @@ from ..domain import wire_format
 from ..domain.continuity import ResetReason
 from ..domain.message import SSEMessage
 from ..domain.position import Position
-from ..domain.wire_format import comment, cursor, encode
+from ..domain.wire_format import WireFormatError, comment, cursor, encode
 
 Shown = tuple[str, str, str]
 """What a page sees of an entry: its id in the stream, its event, its data."""
@@ -29,13 +29,25 @@ def retry(milliseconds: int) -> bytes:
 
 
 def entries(epoch: str, found: Sequence[Shown], *, named: bool) -> bytes:
-    """Return entries in one piece; without `named` they carry no `event:` line (pages: `message`)."""
+    """Return entries in one piece; without `named` they carry no `event:` line (pages: `message`).
+
+    Nor does one whose name could forge lines: only a service that publishes by itself may have given it.
+    """
     if len(found) == 1:
         identity, event, data = found[0]
-        return wire_format.entry(epoch, identity, event if named else "", data)
-    return b"".join(
-        [wire_format.entry(epoch, identity, event if named else "", data) for identity, event, data in found]
-    )
+        try:
+            return wire_format.entry(epoch, identity, event if named else "", data)
+        except WireFormatError:
+            return wire_format.entry(epoch, identity, "", data)
+    try:
+        return b"".join(
+            [
+                wire_format.entry(epoch, identity, event if named else "", data)
+                for identity, event, data in found
+            ]
+        )
+    except WireFormatError:
+        return b"".join([entries(epoch, (one,), named=named) for one in found])
 
 
 def position(at: Position) -> bytes:

@@ -165,8 +165,12 @@ class StreamSession:
         self.channel.opened()
 
     async def _catch_up(self) -> None:
-        cursor = self.cursor or await self._first()
+        cursor = self.cursor
         proved = False
+        if cursor is None:
+            cursor = await self._first()
+            # A place that was just given out is within the limit, whatever comes meanwhile.
+            proved = self._start is None
         while True:
             self.cursor = cursor
             mark = self.channel.mark()

@@ -39,6 +39,7 @@ class RedisProxy:
         self._cut: tuple[Picks, Callable[[int], int]] | None = None
         self._remaining = 0
         self._silent = False
+        self._piece = 1 << 16
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
@@ -58,6 +59,10 @@ class RedisProxy:
     def fall_silent(self) -> None:
         """Swallow all answers; requests still arrive and are carried out."""
         self._silent = True
+
+    def trickle(self, size: int) -> None:
+        """Hand answers on in pieces of so many bytes, a millisecond or more apart."""
+        self._piece = size
 
     def heal(self) -> None:
         """Do nothing more; connections that lack an answer are closed."""
@@ -134,9 +139,15 @@ class RedisProxy:
             if lost.is_set():
                 break
             if not self._silent:
-                writer.write(chunk)
-                await writer.drain()
+                await self._hand_on(chunk, writer)
         raise EOFError
+
+    async def _hand_on(self, chunk: bytes, writer: asyncio.StreamWriter) -> None:
+        for place in range(0, len(chunk), self._piece):
+            writer.write(chunk[place : place + self._piece])
+            await writer.drain()
+            if self._piece < len(chunk):
+                await asyncio.sleep(0.001)
 
 
 async def _command(reader: asyncio.StreamReader) -> tuple[bytes, Command]:

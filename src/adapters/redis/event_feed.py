@@ -4,11 +4,14 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Final
 
+from redis.exceptions import ResponseError
+
 from ...application.gateway_ports import FeedEntry, FeedPage, Hear, LiveNews, StreamEnds
 from ...domain.continuity import StreamView
 from ...domain.position import START, InvalidPosition, StreamId
 from ...domain.routing import Target, shard_of
 from . import keys
+from .errors import code_of
 from .layout import check_layout
 from .link import Command, Link
 from .live_subscription import LiveSubscription
@@ -107,7 +110,7 @@ class RedisEventFeed:
             last_id=_entry(last[0]).id if last else None,
             cursor_exists=bool(cursor is not None and found[0]),
             life_ms=self._life_ms,
-            length=length,
+            length=length or 0,
         )
         return view, [_entry(raw) for raw in found[-1]] if entries else []
 
@@ -121,7 +124,8 @@ class RedisEventFeed:
         replies = await ask_all(
             self._link, meta, ("MULTI",), ("HMGET", meta, "epoch", "since"), ("TIME",), *asked, ("EXEC",)
         )
-        (epoch, since), (seconds, micros), *found = [raise_refusal(reply) for reply in replies[-1]]
+        (epoch, since), (seconds, micros) = map(raise_refusal, replies[-1][:2])
+        found = [_of_stream(reply) for reply in replies[-1][2:]]
         return (
             # One text for all streams of the shard, for as long as they are followed.
             sys.intern(epoch.decode(errors="replace")) if epoch else None,
@@ -129,6 +133,13 @@ class RedisEventFeed:
             int(seconds) * 1000 + int(micros) // 1000,
             found,
         )
+
+
+def _of_stream(reply: object) -> Any:  # noqa: ANN401 - each command's reply has a shape of its own
+    """Hand a reply on. A key that is no stream holds no entries: a matter of one user, not of the server."""
+    if isinstance(reply, ResponseError) and code_of(reply) == "WRONGTYPE":
+        return ()
+    return raise_refusal(reply)
 
 
 def _entry(raw: Sequence[Any]) -> FeedEntry:

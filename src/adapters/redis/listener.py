@@ -50,7 +50,6 @@ class Listener:
         self._asked: set[str] = set()
         self._leaving: Counter[str] = Counter()
         self._nudge = asyncio.Event()
-        self._heard = True
         self.confirmed: set[str] = set()
         """Channels that are subscribed to now."""
 
@@ -91,10 +90,10 @@ class Listener:
                 async with asyncio.timeout_at(tick):
                     await self._nudge.wait()
             if clock() >= tick:
-                silent = 0 if self._heard else silent + 1
+                silent = 0 if stream.spoken else silent + 1
                 if silent == _SILENT_TICKS:
                     raise SinkUnavailable("timeout", "nothing is heard on the subscription")
-                self._heard = False
+                stream.spoken = False
                 stream.send(("PING",))
                 tick = clock() + _TICK_SECONDS
 
@@ -114,7 +113,6 @@ class Listener:
         return commands
 
     def _take(self, frame: Frame) -> None:
-        self._heard = True
         if isinstance(frame, hiredis.PushNotification):
             self._pushed(frame)
         elif isinstance(frame, ResponseError):

@@ -31,6 +31,8 @@ class PushStream(asyncio.Protocol):
         """`heard` is told each frame in order; `over` once, when nothing more can come (`failure`)."""
         self.failure: BaseException | None = None
         """Why nothing more can come: an OSError, one of redis-py's errors, or what `heard` raised."""
+        self.spoken = True
+        """Whether a byte came since this was last set to False."""
         self._heard = heard
         self._over = over
         self._connection = connection
@@ -53,6 +55,7 @@ class PushStream(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Tell every frame that is whole."""
+        self.spoken = True
         frames = self._frames
         frames.feed(data)
         try:

@@ -166,8 +166,26 @@ async def test_another_layout_is_told_instead_of_streams_that_seem_empty(redis_u
             await feed.read(USER, None, 1)
 
 
-async def test_a_key_that_is_no_stream_is_for_an_operator(redis_url: str) -> None:
-    send(redis_url, "SET", KEY, "no stream")
+async def test_a_key_that_is_no_stream_holds_no_events_and_keeps_nobody_else_from_theirs(
+    redis_url: str,
+) -> None:
+    """The bridge's dead letters tell of it; a refusal would let the hub take its whole shard for away."""
+    await fill(redis_url, 2)
+    other = TARGETS[1]
+    send(redis_url, "SET", keys.stream(0, other), "no stream")
+
+    async with feeding(redis_url) as feed:
+        mine = await feed.read_last(USER, 1)
+        page = await feed.read(other, mine.entries[0].id, 10)
+        last = await feed.read_last(other, 10)
+        ends = await feed.ends(0, [other, USER])
+
+    assert (page.entries, last.entries, page.view.last_id, page.view.length) == ([], [], None, 0)
+    assert ends.last_ids == [None, mine.entries[0].id]
+
+
+async def test_a_key_of_ours_that_is_no_hash_is_for_an_operator(redis_url: str) -> None:
+    send(redis_url, "SET", keys.meta(0), "no hash")
 
     async with feeding(redis_url) as feed:
         with pytest.raises(SinkMisconfigured) as refusal:

@@ -10,10 +10,10 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from eventbridge.adapters.redis import keys, live_format, subscription
+from eventbridge.adapters.redis import keys, listener, live_format, subscription
 from eventbridge.adapters.redis.settings import RedisSettings
 from eventbridge.adapters.redis.sse_service import RedisSSEService
-from eventbridge.application.gateway_ports import EpochChanged, LiveCopies, LiveCopy, Subscribed
+from eventbridge.application.gateway_ports import EpochChanged, Interrupted, LiveCopies, LiveCopy, Subscribed
 from eventbridge.domain.message import SSEMessage
 from eventbridge.domain.routing import shard_of
 from tests.integration.redis.gateway import (
@@ -247,6 +247,22 @@ async def test_a_link_that_is_dead_without_a_word_is_noticed_and_replaced(server
         publish(server, copy(1))
 
         await heard.until(entries(1))
+
+
+async def test_a_message_that_takes_its_time_to_arrive_is_no_silence(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "_TICK_SECONDS", 0.05)
+    proxy = RedisProxy(server.port)
+    async with proxy, feeding(proxy.url) as feed, Heard(feed.live) as heard:
+        await feed.watch(0)
+        await heard.until(subscribed(0))
+
+        proxy.trickle(1024)
+        publish(server, copy(1, size=500_000))
+        news = await heard.until(entries(1))
+
+    assert not any(isinstance(each, Interrupted) for each in news)
 
 
 async def test_a_server_that_is_frozen_is_noticed_and_subscribed_to_again(server: RedisServer) -> None:

@@ -1,16 +1,18 @@
 """One page's stream: where it begins, what it gets, and what it is told it may have missed."""
 
 import json
+from typing import Any
 
 import pytest
 
 from eventbridge.application.gateway_ports import FeedPage
 from eventbridge.application.stream_session import EndReason
 from eventbridge.domain.continuity import ResetReason
+from eventbridge.domain.message import SSEMessage
 from eventbridge.domain.position import StreamId
 from eventbridge.domain.routing import Target, shard_of, user
 
-from .hub_under_test import ANN, BEN, LIFE_MS, HubUnderTest, complaints, eventually, numbers, shows
+from .hub_under_test import ANN, BEN, LIFE_MS, HubUnderTest, complaints, eventually, numbers, pause, shows
 
 SHARD = shard_of(ANN, 2)
 
@@ -169,6 +171,31 @@ async def test_a_replay_over_the_limit_is_a_reset_to_what_the_limit_allows(page_
         await shows(page, ["reset:replay_limit", *numbers(3, 7)])
 
 
+@pytest.mark.parametrize(
+    ("start", "told"), [({"last": 5}, []), ({"after": "?"}, ["reset:invalid"])], ids=["last", "reset"]
+)
+async def test_what_comes_while_a_page_begins_at_the_limit_takes_it_over_none(
+    start: dict[str, Any], told: list[str]
+) -> None:
+    async with HubUnderTest(page_entries=3, replay_max_entries=5).running() as world:
+        await world.publish(7)
+        world.feed.hold()
+        page = world.page(**start)
+        # Each read that says where to begin; the last one of them is overtaken.
+        for _ in range(1 + len(told)):
+            reads = world.feed.reads
+            world.feed.release()
+            world.feed.hold()
+            await eventually(lambda: world.feed.reads > reads)  # noqa: B023 - called before the next turn
+            await pause(2)
+        await world.publish(1)
+
+        world.feed.release()
+
+        await shows(page, [*told, *numbers(3, 8)])
+        assert world.telemetry.resumes.total() == len(told)
+
+
 @pytest.mark.parametrize("page_entries", [3, 100])
 async def test_a_replay_of_just_the_limit_is_none(page_entries: int) -> None:
     async with HubUnderTest(page_entries=page_entries, replay_max_entries=5).running() as world:
@@ -192,6 +219,21 @@ async def test_a_page_may_take_all_events_under_one_name() -> None:
 
         await shows(page, numbers(2, 3))
         assert b"event:" not in page.received
+
+
+async def test_a_name_that_would_forge_lines_is_left_out_and_the_stream_goes_on() -> None:
+    """A service that publishes by itself may name its events after anything."""
+    async with HubUnderTest().running() as world:
+        live = await world.live_page()
+        after = await world.publish(1)
+        forging = SSEMessage(event="E\nid: 9\ndata: forged", data=b'{"n":"named badly"}')
+        await world.sink.publish_event(ANN, forging)
+        await world.publish(1)
+        late = world.page(after=after)
+
+        await shows(live, ["1", "named badly", "2"])
+        await shows(late, ["named badly", "2"])
+        assert late.position == live.position
 
 
 async def test_what_comes_live_while_a_page_catches_up_follows_in_order_and_once() -> None:
