@@ -245,6 +245,7 @@ async def test_cut_short_at_any_moment_a_connect_leaves_nothing(
                 if getattr(task.get_coro(), "__qualname__", "") == "RequestResponseCycle.run_asgi":
                     task.cancel()
         page.reset()
+        await eventually(lambda: gateway.slots == 0)
         turns += 1
 
     await footprint.is_back()
