@@ -150,8 +150,7 @@ class RedisGroup(Group):
     stream_max_length: Count = 1000
     """Messages kept for a user, approximately."""
     stream_ttl_seconds: Count = 86_400
-    """A stream without new messages is gone after this. A gateway must be told no more than its bridges: it
-    would not notice what came and expired while a page was away."""
+    """A stream without new messages is gone after this."""
     timeout_seconds: Seconds = 5.0
     """A call without an answer has failed after this."""
     durability: Literal["none", "replica", "disk"] = "none"

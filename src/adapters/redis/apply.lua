@@ -31,7 +31,8 @@ local LONG_VALUE = string.rep('-', 65) -- with it a hash is no list that has to 
 local count = #entries / ENTRY
 local prefix = #watermarks_key - 1 -- 'eb:{n}:wm' and 'eb:{n}:user:…' begin alike
 
-local epoch = call('HGET', meta_key, 'epoch')
+local meta = call('HMGET', meta_key, 'epoch', 'life')
+local epoch, shortest_life = meta[1], tonumber(meta[2])
 local epoch_changed = false
 
 local function digits(number)
@@ -47,8 +48,15 @@ local function change_epoch(seen)
   if epoch and epoch ~= seen then
     return
   end
-  epoch, epoch_changed = spare_epoch, true
-  call('HSET', meta_key, 'epoch', epoch, 'since', now)
+  epoch, epoch_changed, shortest_life = spare_epoch, true, life
+  call('HSET', meta_key, 'epoch', epoch, 'since', now, 'life', digits(life))
+end
+
+-- Readers trust that nothing which was appended in this epoch has gone sooner.
+local function note_life()
+  if not shortest_life or life < shortest_life then
+    call('HSET', meta_key, 'life', digits(life))
+  end
 end
 
 -- An unknown timestamp goes first: without one nothing is proved, with an old one something wrong would be.
@@ -163,6 +171,7 @@ end
 -- Second pass. Answers how many were appended, the live copies, the streams whose lives are to be renewed
 -- and, for one entry by itself, its id.
 local function append(watermark, prev, names)
+  note_life()
   local copies, used, appended, id = { LIVE_VERSION, epoch }, 2, 0, nil
   local ids, touched, aging, tails = {}, {}, {}, {}
   for index = 1, count do

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Final
 
+from msgspec.structs import replace
 from redis.exceptions import ResponseError
 
 from ...application.gateway_ports import FeedEntry, FeedPage, Hear, LiveNews, StreamEnds
@@ -32,6 +33,7 @@ class RedisEventFeed:
     def __init__(self, settings: RedisSettings, link: Link) -> None:
         self.shards: int = settings.shard_count
         self._life_ms = settings.stream_ttl_seconds * 1000
+        """Of streams in shards that do not tell."""
         self._link = link
         self._live = LiveSubscription(link)
         self._layout_known = False
@@ -61,8 +63,7 @@ class RedisEventFeed:
         asked: list[Command] = [
             ("XREVRANGE", keys.stream(shard, target), "+", "-", "COUNT", 1) for target in targets
         ]
-        epoch, since, now, found = await self._at_one_moment(shard, asked)
-        empty = StreamView(epoch, since, now, None, None, None, False, self._life_ms, 0)
+        empty, found = await self._at_one_moment(shard, asked)
         return StreamEnds(empty, [_stream_id(last[0][0]) if last else None for last in found])
 
     async def live(self, hear: Hear[LiveNews]) -> None:
@@ -100,39 +101,38 @@ class RedisEventFeed:
             *there,
             *entries,
         )
-        epoch, since, now, (first, last, length, *found) = await self._at_one_moment(shard, asked)
-        view = StreamView(
-            epoch=epoch,
-            since=since,
-            now=now,
+        empty, (first, last, length, *found) = await self._at_one_moment(shard, asked)
+        view = replace(
+            empty,
             first_id=_entry(first[0]).id if first else None,
             first_prev=_entry(first[0]).prev if first else None,
             last_id=_entry(last[0]).id if last else None,
             cursor_exists=bool(cursor is not None and found[0]),
-            life_ms=self._life_ms,
             length=length or 0,
         )
         return view, [_entry(raw) for raw in found[-1]] if entries else []
 
-    async def _at_one_moment(
-        self, shard: int, asked: Sequence[Command]
-    ) -> tuple[str | None, int | None, int, Sequence[Any]]:
-        """Ask (MULTI) beside the epoch, its beginning and the server's clock."""
+    async def _at_one_moment(self, shard: int, asked: Sequence[Command]) -> tuple[StreamView, Sequence[Any]]:
+        """Ask (MULTI) beside what the shard says of all its streams, shown as the view of an empty one."""
         if not self._layout_known:
             self._layout_known = await check_layout(self._link, self.shards)
         meta = keys.meta(shard)
-        replies = await ask_all(
-            self._link, meta, ("MULTI",), ("HMGET", meta, "epoch", "since"), ("TIME",), *asked, ("EXEC",)
-        )
-        (epoch, since), (seconds, micros) = map(raise_refusal, replies[-1][:2])
-        found = [_of_stream(reply) for reply in replies[-1][2:]]
-        return (
+        of_shard: tuple[Command, ...] = (("HMGET", meta, "epoch", "since", "life"), ("TIME",))
+        replies = await ask_all(self._link, meta, ("MULTI",), *of_shard, *asked, ("EXEC",))
+        (epoch, since, life), (seconds, micros) = map(raise_refusal, replies[-1][:2])
+        empty = StreamView(
             # One text for all streams of the shard, for as long as they are followed.
-            sys.intern(epoch.decode(errors="replace")) if epoch else None,
-            int(since) if since else None,
-            int(seconds) * 1000 + int(micros) // 1000,
-            found,
+            epoch=sys.intern(epoch.decode(errors="replace")) if epoch else None,
+            since=int(since) if since else None,
+            now=int(seconds) * 1000 + int(micros) // 1000,
+            first_id=None,
+            first_prev=None,
+            last_id=None,
+            cursor_exists=False,
+            life_ms=int(life) if life else self._life_ms,
+            length=0,
         )
+        return empty, [_of_stream(reply) for reply in replies[-1][2:]]
 
 
 def _of_stream(reply: object) -> Any:  # noqa: ANN401 - each command's reply has a shape of its own

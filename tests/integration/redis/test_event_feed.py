@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from redis import Redis
 
@@ -11,7 +12,7 @@ from eventbridge.adapters.redis.layout import LayoutMismatch
 from eventbridge.adapters.redis.settings import RedisSettings
 from eventbridge.adapters.redis.sse_service import RedisSSEService
 from eventbridge.application.errors import SinkMisconfigured, SinkUnavailable
-from eventbridge.domain.continuity import disproof
+from eventbridge.domain.continuity import ResetReason, disproof, fresh_start
 from eventbridge.domain.position import START, Position, StreamId
 from eventbridge.testing.cancellation import cancelled_at
 from tests.integration.redis.gateway import feeding
@@ -24,9 +25,10 @@ KEY = keys.stream(0, USER)
 LARGEST = 2**64 - 1
 
 
-async def fill(url: str, count: int) -> None:
-    """Write so many entries to the user's stream, as the bridge does."""
-    async with RedisSSEService(RedisSettings(url=url, shards=1), "main") as sink:
+async def fill(url: str, count: int, life: int = 86_400) -> None:
+    """Write so many entries to the user's stream, as a bridge does that gives it so many seconds' life."""
+    settings = RedisSettings(url=url, shards=1, stream_ttl_seconds=life)
+    async with RedisSSEService(settings, "main") as sink:
         await begin(sink)
         await apply(sink, batch(-1, count - 1, *(entry(n) for n in range(count))))
 
@@ -37,9 +39,9 @@ def send(url: str, *words: str | int) -> object:
 
 
 async def test_a_page_has_the_entries_after_the_cursor_and_what_proves_it(redis_url: str) -> None:
-    await fill(redis_url, 5)
+    await fill(redis_url, 5, life=60)
 
-    async with feeding(redis_url, stream_ttl_seconds=60) as feed:
+    async with feeding(redis_url) as feed:
         whole = await feed.read(USER, None, 10)
         first, second, *_, last = whole.entries
         page = await feed.read(USER, second.id, 2)
@@ -57,6 +59,29 @@ async def test_a_page_has_the_entries_after_the_cursor_and_what_proves_it(redis_
     assert disproof(Position(page.view.epoch, second.id), page.view) is None
 
 
+async def test_a_page_trusts_no_longer_life_than_any_that_was_written_with(redis_url: str) -> None:
+    lives = []
+    async with feeding(redis_url, stream_ttl_seconds=1_000) as feed:
+        lives.append((await feed.read(USER, None, 1)).view.life_ms)
+        for count, seconds in enumerate((60, 90, 30, 3_600), 1):
+            await fill(redis_url, count, life=seconds)
+            lives.append((await feed.ends(0, [USER])).empty.life_ms)
+
+    assert lives == [1_000_000, 60_000, 60_000, 30_000, 30_000]
+
+
+async def test_what_came_and_went_sooner_than_the_gateway_was_told_is_not_passed_over(redis_url: str) -> None:
+    async with feeding(redis_url, stream_ttl_seconds=86_400) as feed:
+        await fill(redis_url, 0)
+        moment = fresh_start((await feed.read(USER, None, 1)).view)
+        await fill(redis_url, 1, life=1)
+        send(redis_url, "DEL", KEY)  # as if its life were over
+        view = (await feed.read(USER, moment.id, 10)).view
+
+    later = msgspec.structs.replace(view, now=view.now + 1_000)
+    assert disproof(moment, later) is ResetReason.EXPIRED
+
+
 async def test_the_last_entries_come_oldest_first(redis_url: str) -> None:
     await fill(redis_url, 5)
 
@@ -71,9 +96,9 @@ async def test_the_last_entries_come_oldest_first(redis_url: str) -> None:
 
 
 async def test_the_ends_of_many_streams_are_told_together(redis_url: str) -> None:
-    await fill(redis_url, 5)
+    await fill(redis_url, 5, life=60)
 
-    async with feeding(redis_url, stream_ttl_seconds=60) as feed:
+    async with feeding(redis_url) as feed:
         page = await feed.read_last(USER, 1)
         ends = await feed.ends(0, [TARGETS[1], USER])
 
