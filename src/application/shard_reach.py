@@ -44,7 +44,7 @@ class ShardReach:
     def worked(self, shard: ShardWatch) -> None:
         """A read was answered."""
         if shard.worked():
-            log.info("streams can be read again", extra={"shard": shard.number})
+            self._causes.say("feed back", logging.INFO, "streams can be read again", shard=shard.number)
 
     def doubt(self, shard: ShardWatch) -> None:
         """Find out whether it can be read."""
@@ -61,7 +61,7 @@ class ShardReach:
     async def _look(self, shard: ShardWatch) -> None:
         channel = next(iter(shard.channels), None)
         if channel is None:
-            self.worked(shard)
+            shard.worked()  # nobody is left to ask for, and nothing is known
             return
         try:
             await self._feed.read_last(channel.target, 1)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -80,6 +81,27 @@ async def test_limits_count_clients_whatever_these_say_of_themselves(
     assert third.raw.startswith(b"HTTP/2 200")
     assert b"retry: " in third.raw
     assert gateway.counted("gateway_refusals_total", reason="address") == 1
+
+
+@pytest.mark.parametrize("proxy_in_front_of", EXAMPLES, indirect=True)
+async def test_a_page_whose_gateway_is_away_is_told_to_come_again(
+    redis_url: str, proxy_in_front_of: NewProxy, certificates: Certificates
+) -> None:
+    headers = {**bearer(new_user()), "Origin": "https://app.example"}
+    authority = certificates.authority
+    async with running_gateway(redis_url) as gateway:
+        proxy = await asyncio.to_thread(proxy_in_front_of, gateway.port)
+    async with open_by_curl(f"{proxy.url}/events", headers, authority=authority) as page:
+        await page.read_to_end()
+    async with open_by_curl(f"{proxy.url}/position", headers, authority=authority) as request:
+        await request.read_to_end()
+
+    head, _, body = page.raw.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/2 200")
+    assert b"content-type: text/event-stream" in head
+    assert b"access-control-allow-origin: https://app.example" in head
+    assert re.fullmatch(rb"retry: \d{4}\n\n", body)
+    assert request.raw.startswith(b"HTTP/2 502")
 
 
 @pytest.mark.parametrize("proxy_in_front_of", EXAMPLES, indirect=True)
