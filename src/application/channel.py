@@ -144,9 +144,9 @@ class Channel:
             return False  # the script writes no such copy; what the stream holds is found by reading
         if entry is not None:
             return self._considered(epoch, entry)
-        self._send(epoch, shown, times, chunk)
         self._last = identity
         self._ahead = True
+        self._send(epoch, shown, times, chunk)
         return True
 
     def admit(self, page: Follower, cursor: StreamCursor, mark: int, read: Sequence[FeedEntry]) -> bool:
