@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-import hiredis
+from hiredis import PushNotification
 from redis.exceptions import ResponseError
 
 from ...application.errors import SinkUnavailable
 from .errors import FOREIGN, classify
 from .link import Command, Link
-from .push_stream import Frame, PushStream
+from .push_stream import PushStream
 from .script import SHARDED_CHANNELS_SINCE
 from .server import read_version
 
@@ -44,6 +44,7 @@ class Listener:
         self._link = link
         self._home = home
         self._receiver = receiver
+        self._message = receiver.message
         self._sharded = sharded
         self._prefix = ""
         self._wanted: dict[str, None] = {}
@@ -112,22 +113,22 @@ class Listener:
         self._asked = set(wanted)
         return commands
 
-    def _take(self, frame: Frame) -> None:
-        if isinstance(frame, hiredis.PushNotification):
-            self._pushed(frame)
+    def _take(self, frame: Any) -> None:  # noqa: ANN401 - a push is a list whose parts depend on the first
+        if isinstance(frame, PushNotification):
+            kind = frame[0]
+            if kind == b"message" or kind == b"smessage":  # noqa: PLR1714 - a set would be the half of it
+                self._message(frame[1].decode(), frame[2])
+            else:
+                self._answered(kind, frame[1])
         elif isinstance(frame, ResponseError):
             raise frame
 
-    def _pushed(self, push: Any) -> None:  # noqa: ANN401 - a list whose parts depend on the first
-        kind = push[0]
-        if kind == b"message" or kind == b"smessage":  # noqa: PLR1714 - a set costs more than all else here
-            self._receiver.message(push[1].decode(), push[2])
-        elif kind in {b"subscribe", b"ssubscribe"}:
-            channel = push[1].decode()
-            self.confirmed.add(channel)
-            self._receiver.confirmed(channel)
-        elif kind in {b"unsubscribe", b"sunsubscribe"} and push[1] is not None:
-            self._left(push[1].decode())
+    def _answered(self, kind: bytes, channel: bytes | None) -> None:
+        if kind in {b"subscribe", b"ssubscribe"} and channel is not None:
+            self.confirmed.add(channel.decode())
+            self._receiver.confirmed(channel.decode())
+        elif kind in {b"unsubscribe", b"sunsubscribe"} and channel is not None:
+            self._left(channel.decode())
 
     def _left(self, channel: str) -> None:
         self.confirmed.discard(channel)

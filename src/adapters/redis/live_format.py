@@ -22,6 +22,7 @@ import msgspec
 from ...application.gateway_ports import LiveCopies, LiveCopy
 
 VERSION = 1
+_FIELDS = len(LiveCopy._fields)
 
 
 class UnreadableLiveMessage(ValueError):
@@ -41,13 +42,14 @@ def decode(message: bytes) -> LiveCopies:
     would cost as much as all of this.
     """
     try:
-        version, epoch, *texts = _decode(message)
+        fields = iter(_decode(message))
+        version, epoch = next(fields), next(fields)
         if version != VERSION or not isinstance(epoch, str):
             raise UnreadableLiveMessage(f"live message of version {version}, known is {VERSION}")
-        copies = list(map(_copy, zip(*[iter(texts)] * len(LiveCopy._fields), strict=True)))
+        copies = list(map(_copy, zip(*[fields] * _FIELDS, strict=True)))
     except UnreadableLiveMessage:
         raise
-    except (msgspec.DecodeError, ValueError) as error:
+    except (msgspec.DecodeError, ValueError, StopIteration) as error:
         raise UnreadableLiveMessage(f"live message of {len(message)} bytes is cut or damaged") from error
     return LiveCopies(epoch, copies)
 
