@@ -2,7 +2,8 @@
 
 It subscribes to the same live copies and takes them apart in the same form. It does nothing else: no
 resume, no proof of continuity, no limits, no users that are verified, no heartbeats, no metrics; a
-client that does not read fills its memory.
+client that does not read fills its memory. Its subscription is redis-py's, as one writes it; with
+`--own-subscription` it reads the bytes by a protocol of its own, too, and nothing is left to leave out.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import resource
 
 import hiredis
 import msgspec
+from redis.asyncio import Redis
 
 from benchmarks.plain_relay import fastest_loop
 from eventbridge.adapters.redis import keys
@@ -98,20 +100,31 @@ class Live(asyncio.Protocol):
                 self._hub.publish(reply[2])
 
 
-async def main(port: int, redis_port: int) -> None:
+async def publish_what_redis_py_hears(hub: Hub, redis_port: int) -> None:
+    """Subscribe with the client library; until killed."""
+    async with Redis(port=redis_port) as client, client.pubsub(ignore_subscribe_messages=True) as heard:
+        await heard.subscribe(*(keys.live(shard) for shard in range(_SHARDS)))
+        async for message in heard.listen():
+            hub.publish(message["data"])
+
+
+async def main(port: int, redis_port: int, *, own_subscription: bool) -> None:
     """Serve until killed."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     loop = asyncio.get_running_loop()
     hub = Hub()
-    await loop.create_connection(lambda: Live(hub), "127.0.0.1", redis_port)
     server = await loop.create_server(lambda: Stream(hub), "127.0.0.1", port, backlog=_BACKLOG)
-    await server.serve_forever()
+    if own_subscription:
+        await loop.create_connection(lambda: Live(hub), "127.0.0.1", redis_port)
+        await server.serve_forever()
+    await publish_what_redis_py_hears(hub, redis_port)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("port", type=int)
     parser.add_argument("redis_port", type=int)
+    parser.add_argument("--own-subscription", action="store_true")
     with asyncio.Runner(loop_factory=fastest_loop()) as runner:
         runner.run(main(**vars(parser.parse_args())))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from benchmarks import targets
-from benchmarks.gateway.stage import BareServer, Gateway, Stage, stage
+from benchmarks.gateway.stage import BareServer, BarestServer, Gateway, Stage, stage
 from benchmarks.latency import percentiles
 from benchmarks.measuring import RunFailed
 
@@ -47,7 +47,7 @@ class Round(msgspec.Struct, frozen=True):
 
 
 class Deliveries(msgspec.Struct, frozen=True):
-    """All rounds, of the gateway and of the bare server in turns."""
+    """All rounds, of the gateway and of the two bare servers in turns."""
 
     connections: int
     rate: int
@@ -55,6 +55,7 @@ class Deliveries(msgspec.Struct, frozen=True):
     fan_out: bool
     gateway: Sequence[Round]
     bare: Sequence[Round]
+    barest: Sequence[Round]
 
     @property
     def title(self) -> str:
@@ -67,6 +68,11 @@ class Deliveries(msgspec.Struct, frozen=True):
     def ratio_to_bare(self) -> float:
         """CPU in terms of the bare server's."""
         return median(self.gateway, "cpu_us") / median(self.bare, "cpu_us")
+
+    @property
+    def ratio_to_barest(self) -> float:
+        """CPU in terms of that of the bare server without a client library."""
+        return median(self.gateway, "cpu_us") / median(self.barest, "cpu_us")
 
     def missed(self) -> Iterator[str]:
         """Yield what was not reached."""
@@ -121,9 +127,12 @@ def singles(rounds: int, say: Callable[[str], None]) -> Iterator[Deliveries]:
 
 @contextmanager
 def _connected(users: tuple[int, int], connections: int) -> Iterator[Sequence[Stage]]:
-    """Gateway and bare server, each with its clients, who have got one event."""
+    """Gateway and bare servers, each with its clients, who have got one event."""
     with ExitStack() as stack:
-        stages = [stack.enter_context(stage(*each)) for each in (("gateway", Gateway), ("bare", BareServer))]
+        stages = [
+            stack.enter_context(stage(*each))
+            for each in (("gateway", Gateway), ("bare", BareServer), ("barest", BarestServer))
+        ]
         for each in stages:
             each.open("all", users, connections)
             each.publish(users, 1, rate=_WARM_UP_RATE, per_call=1)
@@ -134,7 +143,7 @@ def _connected(users: tuple[int, int], connections: int) -> Iterator[Sequence[St
 def _in_turns(
     stages: Sequence[Stage], load: _Load, rounds: int, say: Callable[[str], None], *, sent: int
 ) -> Deliveries:
-    found: tuple[list[Round], list[Round]] = ([], [])
+    found: tuple[list[Round], list[Round], list[Round]] = ([], [], [])
     connections = 0
     for number in range(1, rounds + 1):
         for each, into in zip(stages, found, strict=True):

@@ -47,10 +47,11 @@ class Publisher:
         self, first: int, last: int, *, each: int, rate: float, per_call: int
     ) -> dict[str, float]:
         """Publish; answers what was done. Raises RuntimeError where an event was not appended."""
-        targets = self._targets[first:last]
+        # Found out before the first call: it would hold the calls up, and let them come in a burst then.
+        portions = list(self._portions(self._targets[first:last], per_call))
         began, sent = time.monotonic(), 0
         for _ in range(each):
-            for shard, some in self._portions(targets, per_call):
+            for shard, some in portions:
                 if rate and (ahead := began + sent / rate - time.monotonic()) > 0:
                     await asyncio.sleep(ahead)
                 before = self._calls[shard]

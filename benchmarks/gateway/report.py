@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from benchmarks.gateway.crowds import Comeback, Opening
 from benchmarks.gateway.deliveries import Deliveries
@@ -42,15 +42,20 @@ def _idle(result: Idle) -> Iterator[str]:
 
 def _deliveries(result: Deliveries) -> Iterator[str]:
     yield f"{result.title}:"
-    yield f"{'  median (lowest to highest)':40}{'gateway':>26}{'bare':>26}"
+    yield _row("median (lowest to highest)", ("gateway", "bare", "barest"))
     for name, title, shape in _ROWS:
         cells = []
-        for rounds in (result.gateway, result.bare):
+        for rounds in (result.gateway, result.bare, result.barest):
             values = [getattr(each, name) for each in rounds]
             low, high = shape.format(min(values)), shape.format(max(values))
             cells.append(f"{shape.format(statistics.median(values))} ({low} to {high})")
-        yield f"  {title:38}{cells[0]:>26}{cells[1]:>26}"
-    yield f"  {'CPU in terms of the bare server':38}{result.ratio_to_bare:>25.2f}×{'1.00×':>26}"
+        yield _row(title, cells)
+    ratios = (f"{result.ratio_to_bare:.2f}×", f"{result.ratio_to_barest:.2f}×")
+    yield _row("CPU of the gateway in terms of these", ("", *ratios))
+
+
+def _row(title: str, cells: Sequence[str]) -> str:
+    return f"  {title:38}" + "".join(f"{cell:>24}" for cell in cells)
 
 
 def _opening(result: Opening) -> Iterator[str]:

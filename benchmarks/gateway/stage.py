@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
@@ -62,6 +62,8 @@ class Gateway(LocalServer):
 class BareServer(LocalServer):
     """The server that does nothing but write."""
 
+    options: Sequence[str] = ()
+
     def __init__(self, redis: RedisServer) -> None:
         super().__init__()
         self.port = free_port()
@@ -70,7 +72,8 @@ class BareServer(LocalServer):
     def command_line(self) -> list[str]:
         """Start it where its module is found."""
         program = [sys.executable, "-m", "benchmarks.gateway.bare_server"]
-        return ["env", "--chdir", str(_REPOSITORY), *program, str(self.port), str(self._redis.port)]
+        ports = str(self.port), str(self._redis.port)
+        return ["env", "--chdir", str(_REPOSITORY), *program, *ports, *self.options]
 
     def ready(self) -> bool:
         """Ask for any stream."""
@@ -78,6 +81,12 @@ class BareServer(LocalServer):
         with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=5):
             return True
         return False
+
+
+class BarestServer(BareServer):
+    """It without the client library."""
+
+    options = ("--own-subscription",)
 
 
 class Program:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Protocol
 
+from ..domain import wire_format
 from ..domain.continuity import is_gap
 from ..domain.position import StreamId
 from ..domain.routing import Target
@@ -139,7 +140,7 @@ class Channel:
             )
             entry = None if follows else _entry(copy)
             times = (int(timestamp),)
-            chunk = frames.entries(epoch, shown, named=True) if follows else b""
+            chunk = wire_format.entry(epoch, *shown[0]) if follows else b""
         except (ValueError, TypeError):
             return False  # the script writes no such copy; what the stream holds is found by reading
         if entry is not None:
