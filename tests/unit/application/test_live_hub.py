@@ -248,6 +248,18 @@ async def test_a_stream_that_expires_while_it_is_watched_is_no_reset() -> None:
         await shows(page, numbers(1, 2))
 
 
+async def test_shards_are_checked_at_moments_of_their_own_between_the_two_that_are_set() -> None:
+    async with HubUnderTest(shards=64, resync_seconds=(15, 30)).running(written=False) as world:
+        now = world.clock.monotonic()
+        for number in range(400):
+            world.page(f"00000000-0000-0000-0000-{number:012}")
+        due = [shard.check_at - now for shard in world.hub._shards if shard.channels]
+
+        assert len(due) > 50
+        assert all(15 <= each <= 30 for each in due)
+        assert max(due) - min(due) > 10
+
+
 async def test_every_page_gets_heartbeats_with_its_position_spread_over_the_interval() -> None:
     async with HubUnderTest(heartbeat_seconds=15).running() as world:
         await world.publish(1)
