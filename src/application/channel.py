@@ -270,7 +270,9 @@ class Channel:
 
 
 def _entry(copy: LiveCopy) -> FeedEntry:
-    """Read a copy's texts. Raises ValueError."""
+    """Read a copy's texts. Raises ValueError, and TypeError where one is no text."""
+    if not all(isinstance(each, str) for each in copy):
+        raise TypeError("a live copy holds texts alone")
     return FeedEntry(
         StreamId.parse(copy.id),
         StreamId.parse(copy.prev),

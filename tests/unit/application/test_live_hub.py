@@ -393,6 +393,23 @@ async def test_a_live_copy_that_cannot_be_read_costs_a_read_and_no_event(damage:
         assert world.telemetry.resumes == {}
 
 
+@pytest.mark.parametrize("damage", [{"event": 7}, {"data": 7}, {"traceparent": 7}])
+async def test_the_first_event_of_a_stream_is_no_less_read_where_its_live_copy_is_damaged(
+    damage: dict[str, Any],
+) -> None:
+    async with HubUnderTest().running() as world:
+        page = await world.live_page()
+        world.feed.lose_next_live()
+        await world.publish(1)
+        [[copy]] = (found.copies for found in copies(world))
+
+        world.feed.say(LiveCopies(world.epoch(SHARD) or "", [copy._replace(**damage)]))
+
+        await shows(page, ["1"])
+        await world.publish(1)
+        await shows(page, numbers(1, 2))
+
+
 async def test_while_the_store_is_away_pages_get_heartbeats_then_stale_and_fresh_once_they_have_all() -> None:
     async with HubUnderTest(heartbeat_seconds=5, stale_after_seconds=10).running() as world:
         pages = [await world.live_page(ANN), await world.live_page(BEN)]
