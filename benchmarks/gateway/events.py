@@ -11,6 +11,7 @@ EVENT_TYPE = "Genesis.Session.Theme.Proposed"
 DATA_BYTES = 800
 """As much as a page gets of an envelope of 1.1 KB."""
 
+_OK = b"HTTP/1.1 200 "
 _MARK = b'\ndata: {"at":"'
 _AT, _NUMBER = slice(0, 19), slice(26, 35)
 _FILLING = b"x" * (DATA_BYTES - len('{"at":"","n":"","text":""}') - 19 - 9)
@@ -53,12 +54,13 @@ class Reading:
         """
         if self._rest:
             chunk = self._rest + chunk
+        if not self.begun and not _OK.startswith(chunk[: len(_OK)]):
+            raise WrongStream(f"the answer begins with {chunk[:200]!r}")
         whole = chunk.rfind(b"\n\n") + 2
         if whole == 1:
             self._rest = chunk
             return
-        if not self.begun:
-            self._begin(chunk)
+        self.begun = True
         at = chunk.find(_MARK)
         while -1 < at < whole:
             at += len(_MARK)
@@ -78,8 +80,3 @@ class Reading:
             raise WrongStream("an `event: reset`")
         rest = chunk[whole:]
         self._rest = b"" if rest == b"\r\n" else rest
-
-    def _begin(self, chunk: bytes) -> None:
-        if not chunk.startswith(b"HTTP/1.1 200 "):
-            raise WrongStream(f"the answer begins with {chunk[:200]!r}")
-        self.begun = True
