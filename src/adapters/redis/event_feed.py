@@ -19,6 +19,9 @@ from .live_subscription import LiveSubscription
 from .server import ask_all, raise_refusal
 from .settings import RedisSettings
 
+_MOST_DIGITS: Final = 18
+"""Of a time; Python takes no text of thousands for a number."""
+
 _LARGEST: Final = StreamId(2**64 - 1, 2**64 - 1)
 
 
@@ -152,7 +155,7 @@ def _entry(raw: Sequence[Any]) -> FeedEntry:
         _id_or_start(fields.get(b"prev", b"")),
         fields.get(b"event", b"").decode(errors="replace"),
         fields.get(b"data", b"").decode(errors="replace"),
-        int(timestamp) if timestamp.isdigit() else None,
+        int(timestamp) if timestamp.isdigit() and len(timestamp) <= _MOST_DIGITS else None,
         trace.decode(errors="replace") if trace else None,
     )
 

@@ -173,9 +173,10 @@ async def test_view_and_entries_are_of_one_moment(redis_url: str) -> None:
     assert torn == []
 
 
-async def test_a_foreign_entry_does_no_harm(redis_url: str) -> None:
+@pytest.mark.parametrize("timestamp", ["soon", "-1", "9" * 5_000])
+async def test_a_foreign_entry_does_no_harm(redis_url: str, timestamp: str) -> None:
     await fill(redis_url, 1)
-    send(redis_url, "XADD", KEY, "*", "prev", "no id", "ts", "soon", "event", b"\xff", "more", "x")  # type: ignore[arg-type]  # bytes
+    send(redis_url, "XADD", KEY, "*", "prev", "no id", "ts", timestamp, "event", b"\xff", "more", "x")  # type: ignore[arg-type]  # bytes
 
     async with feeding(redis_url) as feed:
         _, foreign = (await feed.read(USER, None, 10)).entries
