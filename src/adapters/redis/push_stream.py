@@ -50,7 +50,8 @@ class PushStream(asyncio.Protocol):
         self._transport.write(b"".join([pack(each) for each in commands]))
 
     async def close(self) -> None:
-        """Close it at once."""
+        """Close it at once, whoever is still there."""
+        self._transport.abort()
         await self._connection.disconnect(nowait=True)
 
     def data_received(self, data: bytes) -> None:

@@ -4,8 +4,11 @@ Every message of a stream is either heard, or followed by a confirmation after w
 """
 
 import asyncio
+import contextlib
 import logging
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -27,6 +30,7 @@ from tests.integration.redis.gateway import (
 )
 from tests.integration.redis.sink import TARGETS, apply, batch, begin, entry
 from tests.servers import RedisCluster, RedisSentinels, RedisServer
+from tests.servers.certificates import Certificates
 from tests.servers.embedded import EmbeddedRedis
 from tests.servers.proxy import RedisProxy
 
@@ -55,6 +59,15 @@ def publish(server: RedisServer, *copies: LiveCopy, channel: str = CHANNEL) -> i
     packed = live_format.encode(LiveCopies(EPOCH, copies))
     heard: int = server.command("PUBLISH", channel, packed)
     return heard
+
+
+def connections() -> set[str]:
+    """The sockets of this process."""
+    found = set()
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.add(os.readlink(descriptor))
+    return {each for each in found if each.startswith("socket:")}
 
 
 async def test_what_the_bridge_appends_is_heard_as_it_lies_in_the_stream(server: RedisServer) -> None:
@@ -307,6 +320,23 @@ async def test_when_listening_ends_no_connection_is_left_and_it_may_begin_again(
             await again.until(entries(1))
 
     assert tasks == {asyncio.current_task()}
+
+
+async def test_when_listening_ends_at_a_server_that_is_frozen_its_connection_is_closed_at_once(
+    redis_server: NewServer, certificates: Certificates
+) -> None:
+    server = redis_server(tls=certificates)
+    async with feeding(f"{server.url}?ssl_ca_certs={certificates.authority}") as feed:
+        await feed.watch(0)
+        before = connections()
+        async with Heard(feed.live) as heard:
+            await heard.until(subscribed(0))
+            server.pause()
+        await asyncio.sleep(0)
+        left = connections() - before
+        server.resume()
+
+    assert left == set()
 
 
 async def test_whenever_listening_ends_it_leaves_no_task_and_no_connection(server: RedisServer) -> None:
