@@ -31,8 +31,8 @@ local LONG_VALUE = string.rep('-', 65) -- with it a hash is no list that has to 
 local count = #entries / ENTRY
 local prefix = #watermarks_key - 1 -- 'eb:{n}:wm' and 'eb:{n}:user:…' begin alike
 
-local meta = call('HMGET', meta_key, 'epoch', 'life')
-local epoch, shortest_life = meta[1], tonumber(meta[2])
+local meta = call('HMGET', meta_key, 'epoch', 'since', 'life')
+local epoch, since, shortest_life = meta[1], tonumber(meta[2]) or 0, tonumber(meta[3])
 local epoch_changed = false
 
 local function digits(number)
@@ -48,13 +48,14 @@ local function change_epoch(seen)
   if epoch and epoch ~= seen then
     return
   end
-  epoch, epoch_changed, shortest_life = spare_epoch, true, life
+  epoch, epoch_changed, since, shortest_life = spare_epoch, true, now_ms, life
   call('HSET', meta_key, 'epoch', epoch, 'since', now, 'life', digits(life))
 end
 
 -- Readers trust that nothing which was appended in this epoch has gone sooner.
 local function note_life()
   if not shortest_life or life < shortest_life then
+    shortest_life = life
     call('HSET', meta_key, 'life', digits(life))
   end
 end
@@ -126,9 +127,16 @@ end
 
 -- The digits of a time that may pass before a life is renewed: about a sixteenth of it at most.
 local renewal_digits = math.max(0, math.floor(math.log10(life / 16)))
-local part_digits = MS_DIGITS - renewal_digits
-local part, plain_ids = string.sub(now, 1, part_digits), now .. '-' .. salt
+local plain_ids = now .. '-' .. salt
 local boundary = #now == MS_DIGITS and now .. '-' or '' -- texts of other lengths do not compare
+
+-- Lives are renewed where a stream's last entry is older than this: it is of an earlier part of the life, or
+-- may have been given a shorter one, by another writer in this epoch or by any in an earlier one.
+local fresh_from
+local function know_fresh()
+  local part = now_ms - now_ms % 10 ^ renewal_digits
+  fresh_from = life > shortest_life and now or digits(math.max(part, since + 1))
+end
 
 -- What the new ids of a stream begin with, and whether its life is to be renewed. An id is the time, then,
 -- as one number, the turn (where there is one), the salt and the entry's index in its call. So no id is
@@ -138,7 +146,7 @@ local boundary = #now == MS_DIGITS and now .. '-' or '' -- texts of other length
 -- false: such an id has numbers that Lua cannot count; Redis has to choose.
 local function id_prefix(last)
   if #last == ID_LENGTH and string.byte(last, MS_DIGITS + 1) == 45 and last < boundary then -- 45 is '-'
-    return plain_ids, string.sub(last, 1, part_digits) ~= part
+    return plain_ids, string.sub(last, 1, MS_DIGITS) < fresh_from
   end
   local ms, sequence = string.match(last, '^(%d+)-(%d+)$')
   ms, sequence = tonumber(ms), tonumber(sequence)
@@ -172,6 +180,7 @@ end
 -- and, for one entry by itself, its id.
 local function append(watermark, prev, names)
   note_life()
+  know_fresh()
   local copies, used, appended, id = { LIVE_VERSION, epoch }, 2, 0, nil
   local ids, touched, aging, tails = {}, {}, {}, {}
   for index = 1, count do

@@ -39,6 +39,7 @@ class Store:
     """The server's data, and a sink that writes them."""
 
     def __init__(self, url: str, life_seconds: int) -> None:
+        self.url = url
         self.redis: Any = Redis.from_url(url, protocol=2, decode_responses=True)
         self.redis.flushdb()
         self.sink = RedisSSEService(settings_of(url, stream_ttl_seconds=life_seconds), "main")
@@ -204,6 +205,7 @@ async def test_a_call_may_touch_more_streams_than_one_command_takes(store: Store
 
 async def test_a_life_is_renewed_by_the_first_append_in_each_part_of_it(store: Store) -> None:
     part = 10**6
+    store.redis.hset(keys.meta(0), mapping={"epoch": "longsame", "since": 1, "life": DAY_MS})
     store.end_with(now_ms() - part, PLAIN)
 
     await store.publish()
@@ -233,6 +235,23 @@ async def test_a_life_is_renewed_by_each_append_while_the_clock_is_behind_and_on
     assert behind > DAY_MS
     assert after > DAY_MS
     assert store.redis.pttl(KEY) == -1
+
+
+@pytest.mark.parametrize("changed", [False, True], ids=["same epoch", "next epoch"])
+async def test_a_life_is_renewed_where_the_last_append_may_have_given_a_shorter_one(
+    store: Store, changed: bool
+) -> None:
+    async with RedisSSEService(settings_of(store.url, stream_ttl_seconds=60), "main") as other:
+        await other.publish_event(TARGET.id, SSEMessage(event="note", data=b"{}"))
+    if changed:
+        await begin(store.sink)
+        await apply(store.sink, batch(99, 100, epoch=store.redis.hget(keys.meta(0), "epoch")))
+    before = store.redis.pttl(KEY)
+
+    await store.publish_later()
+
+    assert 0 < before < HOUR_MS
+    assert store.redis.pttl(KEY) > DAY_MS
 
 
 @pytest.mark.parametrize("store", [1], indirect=True)
