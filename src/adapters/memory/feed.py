@@ -49,7 +49,8 @@ class MemoryEventFeed:
         """How often each shard is watched."""
         self._sink = sink
         self._clock = clock
-        self._life_ms = life_ms
+        self.life_ms = life_ms
+        """Of streams, by the store's word."""
         self._down = False
         self._lose = 0
         self._news: asyncio.Queue[LiveNews] = asyncio.Queue()
@@ -77,7 +78,7 @@ class MemoryEventFeed:
         snapshot = self._sink.snapshot(shard)
         lasts = [entries[-1].id if (entries := self._entries(each)) else None for each in targets]
         empty = StreamView(
-            snapshot.epoch, snapshot.since, self._clock.now_ms(), None, None, None, False, self._life_ms, 0
+            snapshot.epoch, snapshot.since, self._clock.now_ms(), None, None, None, False, self.life_ms, 0
         )
         return await self._answer(StreamEnds(empty, lasts))
 
@@ -139,9 +140,9 @@ class MemoryEventFeed:
         shard = shard_of(target.id, self.shards)
         state = self._sink.snapshot(shard)
         streams = dict(state.streams)
-        kept = streams.pop(target, ())[-keep:] if keep else ()
-        if kept:
-            streams[target] = kept
+        kept = streams.pop(target, ())
+        if kept and keep:
+            streams[target] = kept[-keep:]
         self._sink.restore(shard, msgspec.structs.replace(state, streams=streams))
 
     def expire(self, target: Target) -> None:
@@ -169,7 +170,7 @@ class MemoryEventFeed:
             first_prev=entries[0].prev if entries else None,
             last_id=entries[-1].id if entries else None,
             cursor_exists=any(entry.id == after for entry in entries),
-            life_ms=self._life_ms,
+            life_ms=self.life_ms,
             length=len(entries),
         )
 
