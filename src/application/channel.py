@@ -105,6 +105,15 @@ class Channel:
         if cursor is not None and not is_gap(cursor.position.id):
             self._epoch, self._last = cursor.position.epoch, str(cursor.position.id)
 
+    def doubt(self) -> None:
+        """Live copies may have been missed: until the next check none is taken for the first of its stream.
+
+        How long one that was not heard is still there is known of now, not of what was written meanwhile.
+        """
+        cursor = self.cursor
+        if cursor is not None and is_gap(cursor.position.id):
+            self.cursor = cursor.doubted()
+
     def opens(self) -> None:
         """A page begins to catch up: live copies are kept from now on."""
         self._opening += 1

@@ -187,7 +187,7 @@ class LiveHub:
                     if channel is not None and not channel.heard(one.epoch, copy):
                         self._checks.resync(channel)
             elif isinstance(one, Subscribed):
-                self._checks.check(self._shards[one.shard])
+                self._checks.subscribed(self._shards[one.shard])
             elif isinstance(one, EpochChanged):
                 self._checks.prove_anew(self._shards[one.shard], one.epoch)
             elif isinstance(one, Interrupted):

@@ -55,6 +55,12 @@ class StreamChecks:
             shard.checking = True
             self._background.spawn(self._check_until_done(shard), "check")
 
+    def subscribed(self, shard: ShardWatch) -> None:
+        """What was announced before may have been missed."""
+        for channel in shard.channels:
+            channel.doubt()
+        self.check(shard)
+
     def prove_anew(self, shard: ShardWatch, epoch: str) -> None:
         """The shard has this epoch now: read every stream whose pages are in another one."""
         for channel in shard.channels:

@@ -79,6 +79,10 @@ class StreamCursor(msgspec.Struct, frozen=True, gc=False):
         """The cursor after the next entry was sent."""
         return type(self)(Position(self.position.epoch, identity), self.checked_ms, self.trusted_ms)
 
+    def doubted(self) -> Self:
+        """The cursor where what expired since may not have been seen: no live copy begins its stream."""
+        return msgspec.structs.replace(self, trusted_ms=0)
+
     def read(self, view: StreamView, entries: Sequence[Linked], *, at_end: bool) -> Self:
         """The cursor after the entries of a proved read were sent; `at_end`: it asked for more than came.
 

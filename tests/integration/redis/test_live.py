@@ -6,7 +6,6 @@ Every message of a stream is either heard, or followed by a confirmation after w
 import asyncio
 import contextlib
 import logging
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,7 +65,7 @@ def connections() -> set[str]:
     found = set()
     for descriptor in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(FileNotFoundError):
-            found.add(os.readlink(descriptor))
+            found.add(str(descriptor.readlink()))
     return {each for each in found if each.startswith("socket:")}
 
 

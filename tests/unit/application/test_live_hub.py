@@ -14,7 +14,7 @@ from eventbridge.application.live_hub import TURN_SECONDS
 from eventbridge.domain.routing import TargetError, shard_of, user
 from eventbridge.domain.stream_cursor import StreamCursor
 
-from .hub_under_test import ANN, BEN, HubUnderTest, Page, eventually, numbers, pause, shows
+from .hub_under_test import ANN, BEN, LIFE_MS, HubUnderTest, Page, eventually, numbers, pause, shows
 
 SHARD = shard_of(ANN, 2)
 
@@ -258,6 +258,21 @@ async def test_shards_are_checked_at_moments_of_their_own_between_the_two_that_a
         assert len(due) > 50
         assert all(15 <= each <= 30 for each in due)
         assert max(due) - min(due) > 10
+
+
+async def test_a_stream_that_came_and_went_under_a_shorter_life_while_nobody_listened_is_told() -> None:
+    async with HubUnderTest().running() as world:
+        page = await world.live_page()
+        world.feed.go_down()
+        world.feed.life_ms = LIFE_MS // 10
+        await world.publish(1)
+        world.feed.expire(user(ANN))
+        world.clock.advance(LIFE_MS / 10_000 + 1)
+
+        world.feed.come_back()
+        await world.publish(1)
+
+        await shows(page, ["reset:expired", "2"])
 
 
 async def test_every_page_gets_heartbeats_with_its_position_spread_over_the_interval() -> None:
