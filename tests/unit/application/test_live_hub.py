@@ -184,6 +184,26 @@ async def test_a_page_that_comes_after_a_change_of_epoch_that_nobody_told_joins_
         assert later.events == []
 
 
+async def test_a_page_that_catches_up_takes_what_comes_live_meanwhile_without_reading_again() -> None:
+    async with HubUnderTest().running() as world:
+        live = await world.live_page()
+        first = await world.publish(1)
+        await world.publish(1)
+        await shows(live, numbers(1, 2))
+        reads = world.feed.reads
+        world.feed.hold()
+        late = world.page(after=first)
+        await eventually(lambda: world.feed.reads == reads + 1)
+
+        await world.publish(1)
+        await shows(live, numbers(1, 3))
+        world.feed.release()
+
+        await shows(late, numbers(2, 3))
+        assert late.session.live
+        assert world.feed.reads == reads + 1
+
+
 async def test_a_page_that_read_while_more_live_copies_came_than_are_kept_reads_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
