@@ -15,11 +15,32 @@ from tests.servers import (
     Certificates,
     KafkaCluster,
     KafkaServer,
+    LocalServer,
     RedisCluster,
     RedisSentinels,
     RedisServer,
 )
 from tests.servers.choice import SharedKafka
+
+
+class Forking(LocalServer):
+    """A server with a worker that holds a pipe open for as long as it lives."""
+
+    def command_line(self) -> list[str]:
+        """Serve nothing."""
+        return ["/bin/sh", "-c", "mkfifo pipe; sleep 600 > pipe & wait"]
+
+    def ready(self) -> bool:
+        """Whether the worker could be there."""
+        return (self.directory / "pipe").exists()
+
+
+def test_the_workers_of_a_server_that_is_killed_die_with_it() -> None:
+    # Its pipe opens once the worker has opened it, too.
+    with Forking() as server, (server.directory / "pipe").open() as pipe:
+        server.kill()
+
+        assert pipe.read() == ""
 
 
 def test_a_record_comes_back_from_the_shared_broker(kafka: SharedKafka, topic: str, group_id: str) -> None:

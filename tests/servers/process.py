@@ -125,7 +125,7 @@ class LocalServer(ABC):
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._guard = Guard('kill -KILL "$1"', str(self._process.pid))
+        self._guard = Guard('kill -KILL -- "-$1"', str(self._process.pid))
         _living.add(self)
 
     def wait_until_ready(self) -> Self:
@@ -151,13 +151,15 @@ class LocalServer(ABC):
         try:
             self._process.wait(self.stop_seconds)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            self.kill()
         self._reap()
 
     def kill(self) -> None:
-        """End the server at once (SIGKILL): what it had not written is lost."""
+        """End the server and its workers at once (SIGKILL): what they had not written is lost."""
         if self._process is not None:
-            self._process.kill()
+            # It leads a group of its own, and keeps its number until it is reaped.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._reap()
 
     def pause(self) -> None:
