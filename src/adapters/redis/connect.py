@@ -11,7 +11,7 @@ from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 
-from .link import MAX_CALLS, ClusterLink, Link, ServerLink
+from .link import MAX_CALLS, ClusterLink, Link, ServerLink, carried_through
 from .settings import Address, RedisSettings, Topology
 
 _CLIENT_NAME = "eventbridge"
@@ -58,7 +58,7 @@ class SentinelLink(ServerLink):
         """As in `Link`."""
         await super().close()
         for client in self._sentinel.sentinels:
-            await client.aclose()
+            await carried_through(client.aclose())
 
 
 def _to_cluster(address: Address, timeout: float) -> ClusterLink:

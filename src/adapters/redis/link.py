@@ -105,7 +105,7 @@ class ServerLink:
 
     async def close(self) -> None:
         """As in `Link`."""
-        await self._pool.disconnect()
+        await carried_through(self._pool.disconnect())
 
     async def _connection(self) -> Connection:
         try:
@@ -163,7 +163,7 @@ class ClusterLink:
 
     async def close(self) -> None:
         """As in `Link`."""
-        await self._client.aclose()
+        await carried_through(self._client.aclose())
 
     async def _know_slots(self) -> None:
         with _redis_expected():
@@ -202,6 +202,15 @@ class ClusterLink:
         if node is None:
             raise SlotNotCoveredError("a node of the Cluster is not known yet")
         return node
+
+
+async def carried_through(closing: Awaitable[None]) -> None:
+    """Wait for it; it goes on where whoever waits is cancelled.
+
+    redis-py closes nothing before the next turn of the loop: connections stayed open whose user was
+    cancelled just then.
+    """
+    await asyncio.shield(closing)
 
 
 async def _on_node(node: ClusterNode, commands: Sequence[Command]) -> Sequence[Reply]:

@@ -117,6 +117,23 @@ async def test_a_first_call_cancelled_while_it_connects_leaves_nothing_behind(se
     assert offsets(server.url) == [0]
 
 
+async def test_a_close_that_is_cancelled_as_it_begins_closes_every_connection(
+    redis_server: NewServer,
+) -> None:
+    server = redis_server()
+    sink = sink_of(server.url)
+    await begin(sink)
+
+    closing = asyncio.create_task(sink.close())
+    await asyncio.sleep(0)  # to where it begins to wait
+    closing.cancel()
+    await asyncio.wait({closing})
+
+    async with asyncio.timeout(5):
+        while "name=eventbridge" in str(await asyncio.to_thread(server.command, "CLIENT", "LIST")):
+            pass
+
+
 async def test_scripts_that_are_flushed_all_the_time_are_loaded_again(server: RedisServer) -> None:
     async with sink_of(server.url) as sink:
         await begin(sink)
