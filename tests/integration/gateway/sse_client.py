@@ -84,7 +84,9 @@ class Page:
         self._writer.close()
 
     def reset(self) -> None:
-        """Vanish without a farewell: RST."""
+        """Vanish without a farewell: RST. Nothing where the connection is over already."""
+        if self._writer.is_closing():
+            return
         linger = (1).to_bytes(4, "little") + (0).to_bytes(4, "little")
         self._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self._writer.transport.abort()
