@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -47,17 +47,6 @@ COMMANDS = (
 )
 
 Said = Callable[..., str]
-
-
-@pytest.fixture
-def logging_as_before() -> Iterator[None]:
-    root, own = logging.getLogger(), logging.getLogger("eventbridge")
-    handlers, levels = list(root.handlers), (root.level, own.level)
-    yield
-    logging.captureWarnings(False)
-    root.handlers[:] = handlers
-    root.setLevel(levels[0])
-    own.setLevel(levels[1])
 
 
 @pytest.fixture

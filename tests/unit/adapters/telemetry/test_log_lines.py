@@ -16,14 +16,8 @@ TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1MSJ9.c2lnbmF0dXJl"
 
 
 @pytest.fixture(autouse=True)
-def _logging_as_before() -> Iterator[None]:
-    root, own = logging.getLogger(), logging.getLogger("eventbridge")
-    handlers, levels = list(root.handlers), (root.level, own.level)
+def _as_before(logging_as_before: None) -> Iterator[None]:
     yield
-    logging.captureWarnings(False)
-    root.handlers[:] = handlers
-    root.setLevel(levels[0])
-    own.setLevel(levels[1])
     structlog.contextvars.clear_contextvars()
 
 
