@@ -163,6 +163,16 @@ class Outlet(Protocol):
         """
 
 
+class Page(Protocol):
+    """Whom an outlet tells what its client does."""
+
+    def stuck(self) -> None:
+        """It takes nothing for now."""
+
+    def gone(self) -> None:
+        """The connection is over."""
+
+
 class Leases(Protocol):
     """Slots that all gateways share: how many streams one user has open. Heals after a crash by expiry."""
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
-from .gateway_ports import GatewayTelemetry
+from .gateway_ports import GatewayTelemetry, Page
 from .ports import Clock
 
 MAX_EVENTS = 512
@@ -32,6 +32,7 @@ class Mailbox:
         "_sending",
         "_telemetry",
         "_times",
+        "page",
         "sending_since",
     )
 
@@ -52,6 +53,8 @@ class Mailbox:
         self._bytes = 0
         self._sending: tuple[int, int] = (0, 0)
         """Events and bytes of the chunk that was fetched last."""
+        self.page: Page | None = None
+        """Is told when a chunk is being sent."""
         self.sending_since: float | None = None
         """Since when whoever iterates is sending (`Clock.monotonic`); None while he waits for more."""
         self._closed = False
@@ -92,7 +95,7 @@ class Mailbox:
         while True:
             while not self._chunks:
                 if self._closed:
-                    self.sending_since = self._clock.monotonic()
+                    self._send()
                     return
                 self._news = asyncio.get_running_loop().create_future()
                 await self._news
@@ -100,12 +103,17 @@ class Mailbox:
             self._chunks, self._times, self._bytes = [], [], 0
             self._sending = len(times), len(chunk)
             _wake(self._room)
-            self.sending_since = self._clock.monotonic()
+            self._send()
             yield chunk
             self.sending_since = None
             self._sending = (0, 0)
             if times:
                 self._telemetry.delivered(times, self._clock.now_ms())
+
+    def _send(self) -> None:
+        self.sending_since = self._clock.monotonic()
+        if self.page is not None:
+            self.page.stuck()
 
 
 def _wake(waiter: asyncio.Future[None] | None) -> None:

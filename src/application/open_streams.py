@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -12,12 +13,16 @@ from .admission import Admitted
 from .errors import SinkMisconfigured, SinkUnavailable
 from .gateway_ports import Identity, Revocations
 from .ports import Clock
+from .wheel import Wheel
 
 RENEW_SECONDS: Final = 20.0
 """Between two renewals of one lease; a third of its life."""
 
 SWEEP_SECONDS: Final = 1.0
 """Between two looks at whose time is over."""
+
+_LOOK_AHEAD_SECONDS: Final = 3600.0
+"""How far ahead it is noted whose time is over; where that is later, it is noted again then."""
 
 AGE_JITTER: Final = 0.2
 """Share of the maximum age by which ages differ, so that streams opened at once do not end at once."""
@@ -56,7 +61,8 @@ class ServedStream(Protocol):
 
     @property
     def sending_since(self) -> float | None:
-        """Since when the connection takes nothing; None while it does."""
+        """Since when the connection takes nothing; None while it does. Once it does not, `OpenStreams.watch`
+        is to be told."""
 
     def end(self, reason: EndedBy, retry_ms: int | None) -> None:
         """Tell the page when to come again (None: nothing), send what waits, then close."""
@@ -83,7 +89,11 @@ class OpenStreams:
         self._max_age_seconds = max_age_seconds
         self._send_timeout_seconds = send_timeout_seconds
         self._chance = chance
-        self._streams: dict[ServedStream, None] = {}
+        self._streams: dict[ServedStream, int] = {}
+        """Each one's slot in the wheel."""
+        self._ends: Wheel[ServedStream] = Wheel(int(_LOOK_AHEAD_SECONDS / SWEEP_SECONDS))
+        self._began = clock.monotonic()
+        self._stuck: dict[ServedStream, None] = {}
         self._doubtful: dict[ServedStream, None] = {}
         self._doubts = asyncio.Event()
         self._leaving: deque[Admitted] = deque()
@@ -111,20 +121,28 @@ class OpenStreams:
     def add(self, stream: ServedStream, heard_before: int) -> None:
         """Keep a stream, and its slot, until `remove`; `heard_before` is what `heard` was before it was
         identified."""
-        self._streams[stream] = None
+        self._put(stream)
+        if stream.sending_since is not None:
+            self.watch(stream)
         self._empty.clear()
         if heard_before != self.heard:
             self._doubt((stream,))
 
     def remove(self, stream: ServedStream) -> None:
         """The stream is over: its slot is given back, as far as all gateways share it a little later."""
-        if stream not in self._streams:
+        slot = self._streams.pop(stream, None)
+        if slot is None:
             return
-        del self._streams[stream]
+        self._ends.drop(stream, slot)
+        self._stuck.pop(stream, None)
         self._doubtful.pop(stream, None)
         stream.slot.free()
         self._leaving.append(stream.slot)
         self._left.set()
+
+    def watch(self, stream: ServedStream) -> None:
+        """Its connection takes nothing for now: cut it if that goes on."""
+        self._stuck[stream] = None
 
     def retry_ms(self) -> int:
         """When a page may come again; differs from page to page."""
@@ -174,14 +192,26 @@ class OpenStreams:
         return len(streams)
 
     def sweep(self) -> None:
-        """End what is too old, and cut what takes nothing."""
+        """End what is too old, and cut what takes nothing. Looks at no other stream: with thousands open,
+        that would hold up every event."""
         now = self._clock.monotonic()
-        for stream in list(self._streams):
+        while self._began + self._ends.now * SWEEP_SECONDS <= now:
+            for stream in self._ends.turn():
+                if now >= stream.ends_at:
+                    stream.end(EndedBy.TOKEN if stream.ends_with_token else EndedBy.AGE, self.retry_ms())
+                else:
+                    self._put(stream)
+        for stream in list(self._stuck):
             since = stream.sending_since
-            if since is not None and now - since > self._send_timeout_seconds:
+            if since is None:
+                del self._stuck[stream]
+            elif now - since > self._send_timeout_seconds:
                 stream.cut(EndedBy.SEND_TIMEOUT)
-            elif now >= stream.ends_at:
-                stream.end(EndedBy.TOKEN if stream.ends_with_token else EndedBy.AGE, self.retry_ms())
+
+    def _put(self, stream: ServedStream) -> None:
+        ahead = stream.ends_at - self._began - self._ends.now * SWEEP_SECONDS
+        turns = math.ceil(min(ahead, _LOOK_AHEAD_SECONDS) / SWEEP_SECONDS)
+        self._streams[stream] = self._ends.put(stream, turns)
 
     async def _sweep_forever(self) -> None:
         while True:

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from ...application.gateway_ports import GatewayTelemetry
+from ...application.gateway_ports import GatewayTelemetry, Page
 from ...application.mailbox import MAX_BYTES, MAX_EVENTS
 from ...application.ports import Clock
 from .request_limits import MAX_HEAD_BYTES
@@ -34,13 +34,13 @@ class HandedOver(asyncio.Protocol):
         "_telemetry",
         "_times",
         "_transport",
-        "left",
+        "page",
         "sending_since",
     )
 
     def __init__(self, telemetry: GatewayTelemetry, clock: Clock) -> None:
-        self.left: Callable[[], object] | None = None
-        """Called once, when the connection is over."""
+        self.page: Page | None = None
+        """Is told when the client takes nothing, and when the connection is over."""
         self.sending_since: float | None = None
         """Since when the client takes nothing (`Clock.monotonic`); None while nothing waits."""
         self._telemetry = telemetry
@@ -107,6 +107,8 @@ class HandedOver(asyncio.Protocol):
         """The kernel takes no more."""
         self.sending_since = self._clock.monotonic()
         self._left = 0 if self._transport is None else self._transport.get_write_buffer_size()
+        if self.page is not None:
+            self.page.stuck()
 
     def resume_writing(self) -> None:
         """The kernel has taken everything."""
@@ -135,9 +137,8 @@ class HandedOver(asyncio.Protocol):
         if self._connections is not None:
             self._connections.discard(self)
         self._wake()
-        left, self.left = self.left, None
-        if left is not None:
-            left()
+        if self.page is not None:
+            self.page.gone()
 
     def _line_up(self, transport: asyncio.Transport, chunk: bytes, timestamps: Sequence[int | None]) -> bool:
         times = self._times = self._times or []

@@ -127,8 +127,13 @@ class _Stream:
         self._session.close(reason)
         self._connection.drop()
 
+    def stuck(self) -> None:
+        """As in `Page`."""
+        self._streams.watch(self)
+
     def gone(self) -> None:
-        """The connection is over."""
+        """As in `Page`."""
+        self._outlet.page = None
         self._streams.remove(self)
         self._session.close(EndReason.GONE)
 
@@ -202,8 +207,7 @@ class SseEndpoint:
                 guest = _Guest(identity, slot, heard)
                 handed = HandedOver(self._metrics, self._clock)
                 if answer.hand_over(handed):
-                    stream = self._open(guest, wanted, handed, handed)
-                    handed.left = stream.gone
+                    self._open(guest, wanted, handed, handed)
                     held.pop_all()
                 else:
                     mailbox = Mailbox(self._metrics, self._clock)
@@ -223,6 +227,7 @@ class SseEndpoint:
         session = self._hub.open(target, outlet, _start_of(wanted), named=not wanted.as_message)
         stream = _Stream(guest, session, outlet, connection, self._streams)
         self._streams.add(stream, guest.heard)
+        outlet.page = stream
         return stream
 
     async def _identified(self, headers: Headers, query: Query, answer: "_Answer") -> Identity | None:

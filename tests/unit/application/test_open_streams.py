@@ -1,6 +1,7 @@
 """Streams end when their time is over, when revoked, and at a stop: each with a reason, none forgotten."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
@@ -10,7 +11,7 @@ from eventbridge.application import open_streams
 from eventbridge.application.admission import Admission, AdmissionLimits, Admitted, Refused
 from eventbridge.application.errors import SinkUnavailable
 from eventbridge.application.gateway_ports import Hear, Identity
-from eventbridge.application.open_streams import EndedBy, OpenStreams
+from eventbridge.application.open_streams import SWEEP_SECONDS, EndedBy, OpenStreams
 
 ANN = "3f2b8c1e-0000-4000-8000-00000000000a"
 BOB = "3f2b8c1e-0000-4000-8000-00000000000b"
@@ -107,8 +108,9 @@ class World:
         assert not isinstance(slot, Refused)
         return Stream(slot, user_id, token_id)
 
-    def open(self, user_id: str = ANN, token_id: str | None = None) -> Stream:
+    def open(self, user_id: str = ANN, token_id: str | None = None, *, lasts: float = math.inf) -> Stream:
         stream = self.stream(user_id, token_id)
+        stream.ends_at = self.clock.monotonic() + lasts
         self.streams.add(stream, self.streams.heard)
         return stream
 
@@ -146,10 +148,10 @@ def test_no_stream_outlives_its_token(world: World) -> None:
 
 
 def test_what_is_too_old_is_told_when_to_come_again(world: World) -> None:
-    old, of_token, young = world.open(), world.open(), world.open()
-    old.ends_at = of_token.ends_at = world.clock.monotonic()
+    old, of_token, young = world.open(lasts=60), world.open(lasts=59.5), world.open(lasts=60.5)
     of_token.ends_with_token = True
 
+    world.clock.advance(60)
     world.streams.sweep()
 
     assert old.ended == [(EndedBy.AGE, 1750)]
@@ -157,16 +159,69 @@ def test_what_is_too_old_is_told_when_to_come_again(world: World) -> None:
     assert young.ended == []
 
 
+@pytest.mark.parametrize("lasts", [0.25, 0.75, 1.0, 59.5, 3600.0, 3601.25, 100_000.5])
+def test_none_is_ended_before_its_time_nor_more_than_a_sweep_after_it(world: World, lasts: float) -> None:
+    world.clock.advance(0.75)
+    opened = world.clock.monotonic()
+    stream = world.open(lasts=lasts)
+
+    while not stream.ended:
+        world.clock.advance(SWEEP_SECONDS)
+        world.streams.sweep()
+
+    assert lasts <= world.clock.monotonic() - opened < lasts + SWEEP_SECONDS
+    assert len(stream.ended) == 1
+
+
+def test_what_left_before_its_time_was_over_is_not_ended_then(world: World) -> None:
+    left, stays = world.open(lasts=5), world.open(lasts=5)
+
+    world.streams.remove(left)
+    world.clock.advance(6)
+    world.streams.sweep()
+
+    assert left.ended == []
+    assert stays.ended == [(EndedBy.AGE, 1750)]
+
+
 def test_what_takes_nothing_for_too_long_is_cut(world: World) -> None:
-    frozen, slow = world.open(), world.open()
-    frozen.sending_since = world.clock.monotonic()
+    frozen, slow, gone = world.open(), world.open(), world.open()
+    frozen.sending_since = gone.sending_since = world.clock.monotonic()
+    for stream in (frozen, slow, gone):
+        world.streams.watch(stream)
+    world.streams.remove(gone)
     world.clock.advance(20.5)
     slow.sending_since = world.clock.monotonic() - 19
 
     world.streams.sweep()
 
     assert frozen.was_cut == [EndedBy.SEND_TIMEOUT]
-    assert slow.was_cut == []
+    assert slow.was_cut == gone.was_cut == []
+
+
+def test_what_took_something_again_is_watched_when_it_is_stuck_again(world: World) -> None:
+    slow = world.open()
+    for since in (world.clock.monotonic(), None, world.clock.monotonic()):
+        slow.sending_since = since
+        if since is not None:
+            world.streams.watch(slow)
+        world.streams.sweep()
+    world.clock.advance(20.5)
+
+    world.streams.sweep()
+
+    assert slow.was_cut == [EndedBy.SEND_TIMEOUT]
+
+
+def test_a_stream_that_is_stuck_when_it_is_added_is_cut_too(world: World) -> None:
+    frozen = world.stream()
+    frozen.sending_since = world.clock.monotonic()
+    world.streams.add(frozen, world.streams.heard)
+    world.clock.advance(20.5)
+
+    world.streams.sweep()
+
+    assert frozen.was_cut == [EndedBy.SEND_TIMEOUT]
 
 
 def test_a_users_connections_are_cut_and_nobody_elses(world: World) -> None:
@@ -273,7 +328,7 @@ async def test_few_streams_are_not_kept_waiting_for_the_end_of_the_time(running:
 
 async def test_leases_are_renewed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(open_streams, "RENEW_SECONDS", 0.0)
-    monkeypatch.setattr(open_streams, "SWEEP_SECONDS", 0.0)
+    monkeypatch.setattr(open_streams, "SWEEP_SECONDS", 0.01)
     stream = world.stream()
     assert await stream.slot.claim(ANN, "connection-1") is None
     world.streams.add(stream, world.streams.heard)
