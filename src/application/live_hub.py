@@ -34,8 +34,8 @@ from .wheel import Wheel
 TURN_SECONDS = 0.1
 """How often the hub looks for what is due: each time at a small part of its channels."""
 
-_AT_ONCE = 100
-"""Pages that are written to before others have their turn."""
+_AT_ONCE = 10
+"""Pages that are told something before events have their turn: each costs some 10 µs."""
 
 
 class LiveHub:
@@ -155,15 +155,8 @@ class LiveHub:
             self._switch(shard)
         self.telemetry.disconnected(session.ended or EndReason.GONE)
 
-    def tick(self) -> None:
-        """Do what is due in this turn (`TURN_SECONDS`)."""
-        for channel in self._beats.turn():
-            quiet = self._beats.now - channel.spoke_at
-            if quiet >= self._beats.turns:
-                channel.beat()
-                quiet = 0
-            if channel.followers:
-                channel.beat_slot = self._beats.put(channel, self._beats.turns - quiet)
+    async def tick(self) -> None:
+        """Do what is due in this turn (`TURN_SECONDS`); many heartbeats do not hold events up."""
         now = self._clock.monotonic()
         for shard in self._shards:
             if shard.channels and now >= shard.check_at:
@@ -177,6 +170,7 @@ class LiveHub:
                 shard.stale_since = self._clock.now_ms() - round((now - since) * 1000)
                 self._background.spawn(self._say_stale(shard), "stale")
         self._reach.flush()
+        await self._beat()
 
     def hear(self, news: Sequence[LiveNews]) -> None:
         """Take what was announced."""
@@ -210,7 +204,18 @@ class LiveHub:
     async def _keep_time(self) -> None:
         while True:
             await asyncio.sleep(TURN_SECONDS)
-            self.tick()
+            await self.tick()
+
+    async def _beat(self) -> None:
+        for count, channel in enumerate(self._beats.turn(), 1):
+            quiet = self._beats.now - channel.spoke_at
+            if quiet >= self._beats.turns:
+                channel.beat()
+                quiet = 0
+            if channel.followers:
+                channel.beat_slot = self._beats.put(channel, self._beats.turns - quiet)
+            if count % _AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     async def _say_stale(self, shard: ShardWatch) -> None:
         written = 0

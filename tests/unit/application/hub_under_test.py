@@ -185,11 +185,11 @@ class HubUnderTest:
             position = await self.sink.publish_event(user_id, SSEMessage(event="E", data=data))
         return position
 
-    def turn(self, seconds: float) -> None:
+    async def turn(self, seconds: float) -> None:
         """Let the hub's own time pass."""
         for _ in range(round(seconds / TURN_SECONDS)):
             self.clock.advance(TURN_SECONDS)
-            self.hub.tick()
+            await self.hub.tick()
 
     async def notice(self, shard: int) -> None:
         """A bridge finds a watermark below what it knows, and changes the epoch."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -54,7 +55,7 @@ async def test_a_live_copy_that_was_lost_is_read_at_the_latest_by_the_timer() ->
         world.feed.lose_next_live()
         await world.publish(1)
 
-        world.turn(30)
+        await world.turn(30)
 
         await shows(page, ["1"])
 
@@ -67,7 +68,7 @@ async def test_streams_that_end_where_their_pages_are_are_checked_without_being_
         await shows(page, numbers(1, events))
         reads, checked = world.feed.reads, page.session.channel.cursor
 
-        world.turn(30)
+        await world.turn(30)
         await eventually(lambda: checked_since(page, checked))
 
         assert world.feed.reads == reads
@@ -78,7 +79,7 @@ async def test_an_event_that_comes_while_its_stream_is_checked_comes_once() -> N
     async with HubUnderTest().running() as world:
         page = await world.live_page()
         world.feed.hold()
-        world.turn(30)
+        await world.turn(30)
         await pause(5)
 
         await world.publish()
@@ -138,7 +139,7 @@ async def test_an_epoch_that_changes_is_proved_anew_and_named_from_then_on() -> 
 
         await world.notice(SHARD)
         await eventually(lambda: str(page.session.position).startswith(f"{world.epoch(SHARD)}."))
-        world.turn(15)
+        await world.turn(15)
 
         await eventually(lambda: page.position == str(page.session.position))
         assert page.events == []
@@ -177,7 +178,7 @@ async def test_a_page_that_comes_after_a_change_of_epoch_that_nobody_told_joins_
         world.sink.restore(SHARD, changed)
 
         later = await world.live_page(last=1)
-        world.turn(31)
+        await world.turn(31)
 
         await shows(earlier, ["reset:epoch"])
         assert later.position.startswith("untold00.")
@@ -258,11 +259,11 @@ async def test_a_stream_that_expires_while_it_is_watched_is_no_reset() -> None:
         await shows(page, ["1"])
         for _ in range(4):
             checked = page.session.channel.cursor
-            world.turn(30)
+            await world.turn(30)
             await eventually(partial(checked_since, page, checked))
         world.feed.expire(user(ANN))
 
-        world.turn(30)
+        await world.turn(30)
         await world.publish(1)
 
         await shows(page, numbers(1, 2))
@@ -302,7 +303,7 @@ async def test_every_page_gets_heartbeats_with_its_position_spread_over_the_inte
         beats = []
 
         for _ in range(round(15 / TURN_SECONDS)):
-            world.turn(TURN_SECONDS)
+            await world.turn(TURN_SECONDS)
             await pause(3)
             beats.append(sum(page.received.count(b": hb\n\nid: ") for page in pages))
 
@@ -370,13 +371,36 @@ async def test_a_page_that_gets_events_gets_a_heartbeat_only_once_it_was_quiet_f
         for number in range(1, 6):
             await world.publish(1)
             await shows(page, numbers(1, number))
-            world.turn(12)
+            await world.turn(12)
         await pause(5)
         assert b": hb" not in page.received
-        world.turn(3)
+        await world.turn(3)
         await pause(5)
 
         assert page.received.count(b": hb") == 1
+
+
+async def test_events_do_not_wait_for_the_heartbeats_of_pages_that_went_quiet_together() -> None:
+    async with HubUnderTest(heartbeat_seconds=15).running() as world:
+        users = [f"00000000-0000-0000-0000-{n:012}" for n in range(200)]
+        pages = [await world.live_page(user_id) for user_id in users]
+        for user_id in users:
+            await world.publish(1, user_id)
+        await eventually(lambda: all(page.events for page in pages))
+        beats = [0]
+
+        for _ in range(round(15 / TURN_SECONDS)):
+            world.clock.advance(TURN_SECONDS)
+            turn = asyncio.create_task(world.hub.tick())
+            while not turn.done():
+                await asyncio.sleep(0)
+                beats.append(sum(page.received.count(b": hb") for page in pages))
+        await pause(5)
+        beats.append(sum(page.received.count(b": hb") for page in pages))
+
+        assert all(page.received.count(b": hb") == 1 for page in pages)
+        # Ten, and ten where the hub's own turn comes in between.
+        assert max(after - before for before, after in pairwise(beats)) <= 20
 
 
 async def test_events_for_others_are_no_sign_of_life_to_a_page_that_catches_up() -> None:
@@ -390,7 +414,7 @@ async def test_events_for_others_are_no_sign_of_life_to_a_page_that_catches_up()
         for number in (3, 4):
             await world.publish(1)
             await shows(live, numbers(3, number))
-            world.turn(10)
+            await world.turn(10)
         await pause(5)
 
         assert b": hb" in late.received
@@ -452,13 +476,13 @@ async def test_while_the_store_is_away_pages_get_heartbeats_then_stale_and_fresh
         await eventually(lambda: away(world, ANN) and away(world, BEN))
         await world.publish(2, ANN)
 
-        world.turn(9)
+        await world.turn(9)
         await pause(20)
         assert [page.events for page in pages] == [[], []]
-        world.turn(2)
+        await world.turn(2)
         await eventually(lambda: [page.events for page in pages] == [["stale"], ["stale"]])
         beats = pages[0].received.count(b": hb\n\n")
-        world.turn(5)
+        await world.turn(5)
         await eventually(lambda: pages[0].received.count(b": hb\n\n") > beats)
         world.feed.come_back()
 
@@ -473,7 +497,7 @@ async def test_a_page_that_connects_while_the_store_is_away_waits_and_is_told() 
         world.feed.go_down()
         early = world.page(after=after)
         await eventually(lambda: away(world, ANN))
-        world.turn(11)
+        await world.turn(11)
         await shows(early, ["stale"])
 
         late = world.page(after=after)
@@ -492,7 +516,7 @@ async def test_a_short_outage_is_not_told() -> None:
         await eventually(lambda: away(world, ANN))
         await world.publish(1)
 
-        world.turn(9)
+        await world.turn(9)
         world.feed.come_back()
 
         await shows(page, ["1"])

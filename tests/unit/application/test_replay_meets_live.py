@@ -118,7 +118,7 @@ class Seam:
 
     async def wait(self, a: int, b: int) -> None:
         """Everybody works for a while."""
-        self.world.turn(b)
+        await self.world.turn(b)
         await pause(3 * a)
 
     def note_starts(self) -> None:

@@ -302,7 +302,7 @@ async def test_two_pages_of_a_user_without_a_stream_both_go_live() -> None:
     async with HubUnderTest().running() as world:
         first = await world.live_page()
         old = first.position
-        world.turn(31)
+        await world.turn(31)
         await eventually(lambda: str(first.session.position) != old)
         read = world.feed.read
 
