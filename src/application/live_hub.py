@@ -156,7 +156,8 @@ class LiveHub:
         self.telemetry.disconnected(session.ended or EndReason.GONE)
 
     async def tick(self) -> None:
-        """Do what is due in this turn (`TURN_SECONDS`); many heartbeats do not hold events up."""
+        """Do what is due in this turn (`TURN_SECONDS`); many heartbeats are spread over it, so that they do
+        not hold events up."""
         now = self._clock.monotonic()
         for shard in self._shards:
             if shard.channels and now >= shard.check_at:
@@ -202,20 +203,24 @@ class LiveHub:
         return channel
 
     async def _keep_time(self) -> None:
+        loop = asyncio.get_running_loop()
+        turn_at = loop.time()
         while True:
-            await asyncio.sleep(TURN_SECONDS)
+            turn_at = max(turn_at + TURN_SECONDS, loop.time())
+            await asyncio.sleep(turn_at - loop.time())
             await self.tick()
 
     async def _beat(self) -> None:
-        for count, channel in enumerate(self._beats.turn(), 1):
+        due = self._beats.turn()
+        for count, channel in enumerate(due):
+            if count and count % _AT_ONCE == 0:
+                await asyncio.sleep(TURN_SECONDS * _AT_ONCE / len(due))
             quiet = self._beats.now - channel.spoke_at
             if quiet >= self._beats.turns:
                 channel.beat()
                 quiet = 0
             if channel.followers:
                 channel.beat_slot = self._beats.put(channel, self._beats.turns - quiet)
-            if count % _AT_ONCE == 0:
-                await asyncio.sleep(0)
 
     async def _say_stale(self, shard: ShardWatch) -> None:
         written = 0
