@@ -164,10 +164,10 @@ class Outlet(Protocol):
 
 
 class Page(Protocol):
-    """Whom an outlet tells what its client does."""
+    """Who wants to know what becomes of a connection."""
 
-    def stuck(self) -> None:
-        """It takes nothing for now."""
+    def sending(self) -> None:
+        """Something waits from now on until the client takes it."""
 
     def gone(self) -> None:
         """The connection is over."""

@@ -35,7 +35,8 @@ TURN_SECONDS = 0.1
 """How often the hub looks for what is due: each time at a small part of its channels."""
 
 _AT_ONCE = 10
-"""Pages that are told something before events have their turn: each costs some 10 µs."""
+"""Streams that get a heartbeat, or pages that are told something, before events have their turn: some 10 µs
+a page."""
 
 
 class LiveHub:
@@ -211,10 +212,12 @@ class LiveHub:
             await self.tick()
 
     async def _beat(self) -> None:
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
         due = self._beats.turn()
         for count, channel in enumerate(due):
             if count and count % _AT_ONCE == 0:
-                await asyncio.sleep(TURN_SECONDS * _AT_ONCE / len(due))
+                await asyncio.sleep(max(0.0, begun + TURN_SECONDS * count / len(due) - loop.time()))
             quiet = self._beats.now - channel.spoke_at
             if quiet >= self._beats.turns:
                 channel.beat()

@@ -113,7 +113,7 @@ class Mailbox:
     def _send(self) -> None:
         self.sending_since = self._clock.monotonic()
         if self.page is not None:
-            self.page.stuck()
+            self.page.sending()
 
 
 def _wake(waiter: asyncio.Future[None] | None) -> None:

@@ -61,8 +61,8 @@ class ServedStream(Protocol):
 
     @property
     def sending_since(self) -> float | None:
-        """Since when the connection takes nothing; None while it does. Once it does not, `OpenStreams.watch`
-        is to be told."""
+        """Since when the connection takes nothing of what is sent; None while nothing waits. Where something
+        begins to, `OpenStreams.watch` is to be told."""
 
     def end(self, reason: EndedBy, retry_ms: int | None) -> None:
         """Tell the page when to come again (None: nothing), send what waits, then close."""
@@ -90,10 +90,10 @@ class OpenStreams:
         self._send_timeout_seconds = send_timeout_seconds
         self._chance = chance
         self._streams: dict[ServedStream, int] = {}
-        """Each one's slot in the wheel."""
+        """Each one's slot in the wheel, until its time is over."""
         self._ends: Wheel[ServedStream] = Wheel(int(_LOOK_AHEAD_SECONDS / SWEEP_SECONDS))
         self._began = clock.monotonic()
-        self._stuck: dict[ServedStream, None] = {}
+        self._sending: dict[ServedStream, None] = {}
         self._doubtful: dict[ServedStream, None] = {}
         self._doubts = asyncio.Event()
         self._leaving: deque[Admitted] = deque()
@@ -134,15 +134,15 @@ class OpenStreams:
         if slot is None:
             return
         self._ends.drop(stream, slot)
-        self._stuck.pop(stream, None)
+        self._sending.pop(stream, None)
         self._doubtful.pop(stream, None)
         stream.slot.free()
         self._leaving.append(stream.slot)
         self._left.set()
 
     def watch(self, stream: ServedStream) -> None:
-        """Its connection takes nothing for now: cut it if that goes on."""
-        self._stuck[stream] = None
+        """Something is being sent to its page: cut it if that takes too long."""
+        self._sending[stream] = None
 
     def retry_ms(self) -> int:
         """When a page may come again; differs from page to page."""
@@ -192,21 +192,23 @@ class OpenStreams:
         return len(streams)
 
     def sweep(self) -> None:
-        """End what is too old, and cut what takes nothing. Looks at no other stream: with thousands open,
-        that would hold up every event."""
+        """Cut what takes nothing, and end what is too old. Looks only at what may be either: to walk through
+        thousands would hold events up."""
         now = self._clock.monotonic()
-        while self._began + self._ends.now * SWEEP_SECONDS <= now:
+        for stream in list(self._sending):
+            since = stream.sending_since
+            if since is None:
+                del self._sending[stream]
+            elif now - since > self._send_timeout_seconds:
+                stream.cut(EndedBy.SEND_TIMEOUT)
+        due = math.floor((now - self._began) / SWEEP_SECONDS) + 1 - self._ends.now
+        # One turn at the least: a sweep may come a little early, and what is over must not wait for the next.
+        for _ in range(max(due, 1)):
             for stream in self._ends.turn():
                 if now >= stream.ends_at:
                     stream.end(EndedBy.TOKEN if stream.ends_with_token else EndedBy.AGE, self.retry_ms())
                 else:
                     self._put(stream)
-        for stream in list(self._stuck):
-            since = stream.sending_since
-            if since is None:
-                del self._stuck[stream]
-            elif now - since > self._send_timeout_seconds:
-                stream.cut(EndedBy.SEND_TIMEOUT)
 
     def _put(self, stream: ServedStream) -> None:
         ahead = stream.ends_at - self._began - self._ends.now * SWEEP_SECONDS

@@ -40,7 +40,7 @@ class HandedOver(asyncio.Protocol):
 
     def __init__(self, telemetry: GatewayTelemetry, clock: Clock) -> None:
         self.page: Page | None = None
-        """Is told when the client takes nothing, and when the connection is over."""
+        """Is told when something waits for the client, and when the connection is over."""
         self.sending_since: float | None = None
         """Since when the client takes nothing (`Clock.monotonic`); None while nothing waits."""
         self._telemetry = telemetry
@@ -108,7 +108,7 @@ class HandedOver(asyncio.Protocol):
         self.sending_since = self._clock.monotonic()
         self._left = 0 if self._transport is None else self._transport.get_write_buffer_size()
         if self.page is not None:
-            self.page.stuck()
+            self.page.sending()
 
     def resume_writing(self) -> None:
         """The kernel has taken everything."""

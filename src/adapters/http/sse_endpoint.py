@@ -127,7 +127,7 @@ class _Stream:
         self._session.close(reason)
         self._connection.drop()
 
-    def stuck(self) -> None:
+    def sending(self) -> None:
         """As in `Page`."""
         self._streams.watch(self)
 

@@ -75,10 +75,20 @@ class Stream:
         self.slot = slot
         self.ends_at = float("inf")
         self.ends_with_token = False
-        self.sending_since: float | None = None
+        self.looks = 0
+        self._sending_since: float | None = None
         self.ended: list[tuple[EndedBy, int | None]] = []
         self.was_cut: list[EndedBy] = []
         self.over = asyncio.Event()
+
+    @property
+    def sending_since(self) -> float | None:
+        self.looks += 1
+        return self._sending_since
+
+    @sending_since.setter
+    def sending_since(self, since: float | None) -> None:
+        self._sending_since = since
 
     def end(self, reason: EndedBy, retry_ms: int | None) -> None:
         self.ended.append((reason, retry_ms))
@@ -171,6 +181,29 @@ def test_none_is_ended_before_its_time_nor_more_than_a_sweep_after_it(world: Wor
 
     assert lasts <= world.clock.monotonic() - opened < lasts + SWEEP_SECONDS
     assert len(stream.ended) == 1
+
+
+def test_a_sweep_that_comes_a_little_early_ends_what_is_over(world: World) -> None:
+    world.clock.advance(0.0002)
+    world.streams.sweep()
+    world.clock.advance(0.2)
+    stream = world.open(lasts=0.1)
+
+    world.clock.advance(0.7996)
+    world.streams.sweep()
+
+    assert stream.ended
+
+
+def test_of_thousands_that_go_their_way_none_is_looked_at(world: World) -> None:
+    stream = world.open()
+    world.streams.watch(stream)
+    world.streams.sweep()
+    before = stream.looks
+
+    world.streams.sweep()
+
+    assert stream.looks == before
 
 
 def test_what_left_before_its_time_was_over_is_not_ended_then(world: World) -> None:

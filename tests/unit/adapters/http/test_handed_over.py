@@ -28,7 +28,7 @@ class Hub:
         self.taken: list[HandedOver] = []
         self.refused = 0
         self.left = 0
-        self.told_stuck = 0
+        self.told_sending = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == "/big":
@@ -44,8 +44,8 @@ class Hub:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    def stuck(self) -> None:
-        self.told_stuck += 1
+    def sending(self) -> None:
+        self.told_sending += 1
 
     def gone(self) -> None:
         self.left += 1
@@ -157,7 +157,7 @@ async def test_what_the_kernel_does_not_take_waits_and_counts_once_it_is_sent(
         await waiting
 
     assert stuck == hub.clock.monotonic() - 1
-    assert hub.told_stuck == 1
+    assert hub.told_sending == 1
     assert told == 0
     assert whole == BIG + b"last"
     assert connection.sending_since is None
