@@ -74,5 +74,9 @@ class ShardReach:
         delay, longest = self._settings.probe_seconds
         while shard.failing_since is not None:
             await asyncio.sleep(delay * self._chance.uniform(0.5, 1))
-            await self._look(shard)
+            try:
+                await self._look(shard)
+            except Exception:
+                # Nobody else would find out that the shard is back.
+                log.exception("a probe failed, another follows", extra={"shard": shard.number})
             delay = min(delay * 2, longest)

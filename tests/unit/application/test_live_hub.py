@@ -11,9 +11,9 @@ import pytest
 
 from eventbridge.adapters.memory.feed import live_copy
 from eventbridge.application import channel
-from eventbridge.application.gateway_ports import LiveCopies
+from eventbridge.application.gateway_ports import FeedPage, LiveCopies
 from eventbridge.application.live_hub import TURN_SECONDS
-from eventbridge.domain.routing import TargetError, shard_of, user
+from eventbridge.domain.routing import Target, TargetError, shard_of, user
 from eventbridge.domain.stream_cursor import StreamCursor
 
 from .hub_under_test import ANN, BEN, LIFE_MS, HubUnderTest, Page, eventually, numbers, pause, shows
@@ -495,6 +495,30 @@ async def test_while_the_store_is_away_pages_get_heartbeats_then_stale_and_fresh
         await shows(pages[0], ["stale", *numbers(1, 2), "fresh"])
         await shows(pages[1], ["stale", "fresh"])
         assert world.hub.stale_shards == []
+
+
+async def test_a_probe_that_fails_in_an_unforeseen_way_is_followed_by_another(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with HubUnderTest().running() as world:
+        page = await world.live_page()
+        world.feed.go_down()
+        await eventually(lambda: away(world, ANN))
+        await world.publish(1)
+        read_last, failed = world.feed.read_last, asyncio.Event()
+
+        async def fail_once(target: Target, count: int) -> FeedPage:
+            if failed.is_set():
+                return await read_last(target, count)
+            failed.set()
+            raise RuntimeError("nobody thought of this")
+
+        monkeypatch.setattr(world.feed, "read_last", fail_once)
+        await eventually(failed.is_set)
+        world.feed.come_back()
+
+        await shows(page, ["1"])
+    assert [each.message for each in caplog.records if each.exc_info] == ["a probe failed, another follows"]
 
 
 async def test_a_page_that_connects_while_the_store_is_away_waits_and_is_told() -> None:
