@@ -33,6 +33,9 @@ Reply = object
 
 _MAX_REDIRECTS = 5
 
+_closing: set[asyncio.Future[None]] = set()
+"""What is being closed; the loop alone would not keep it from being collected."""
+
 pack: Callable[[Command], bytes] = getattr(hiredis, "pack_command")  # noqa: B009 - its stub knows 1-tuples only
 """The bytes of a command."""
 
@@ -210,7 +213,10 @@ async def carried_through(closing: Awaitable[None]) -> None:
     redis-py closes nothing before the next turn of the loop: connections stayed open whose user was
     cancelled just then.
     """
-    await asyncio.shield(closing)
+    task = asyncio.ensure_future(closing)
+    _closing.add(task)
+    task.add_done_callback(_closing.discard)
+    await asyncio.shield(task)
 
 
 async def _on_node(node: ClusterNode, commands: Sequence[Command]) -> Sequence[Reply]:
